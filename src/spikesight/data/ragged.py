@@ -1,0 +1,113 @@
+"""Values of unequal length per unit, read only when asked for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikesight.errors import UnitIdsError
+
+READ_GAP = 131_072
+"""Unwanted values (1 MiB of float64) that are read and thrown away rather than starting another read."""
+
+
+class Source(Protocol):
+    """A contiguous store of values: a numpy array, or a dataset in a file."""
+
+    def __getitem__(self, key: slice, /) -> NDArray[np.floating]: ...
+
+
+class RaggedArray(Mapping[int, NDArray[np.floating]]):
+    """Values per unit (spike times, amplitudes, waveforms), stored end to end and sliced on demand.
+
+    Parameters
+    ----------
+    unit_ids
+        Ids, shape (n_units,), unique.
+    starts, stops
+        Half-open bounds of each unit's values in ``source``, shape (n_units,).
+    source
+        Anything that answers ``source[start:stop]`` with an array.
+    """
+
+    def __init__(
+        self,
+        unit_ids: Sequence[int] | NDArray[np.integer],
+        starts: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        source: Source,
+    ) -> None:
+        self._row = {int(unit_id): row for row, unit_id in enumerate(unit_ids)}
+        if len(self._row) != len(unit_ids):
+            raise UnitIdsError(f"unit ids must be unique; {len(unit_ids)} ids hold {len(self._row)} different ones.")
+        self._starts = np.asarray(starts, np.int64)
+        self._stops = np.asarray(stops, np.int64)
+        self._source = source
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[int, NDArray[np.floating]]) -> "RaggedArray":
+        """Join in-memory arrays, one per unit."""
+        sizes = np.array([len(values) for values in arrays.values()], np.int64)
+        stops = np.cumsum(sizes)
+        joined = np.concatenate(list(arrays.values())) if arrays else np.empty(0)
+        return cls(list(arrays), stops - sizes, stops, joined)
+
+    def __getitem__(self, unit_id: int) -> NDArray[np.floating]:
+        row = self._row[unit_id]
+        return np.asarray(self._source[slice(int(self._starts[row]), int(self._stops[row]))])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of values of each unit, shape (n_units,), without reading any."""
+        return self._stops - self._starts
+
+    def select(self, unit_ids: Sequence[int] | NDArray[np.integer]) -> "RaggedArray":
+        """Keep these units, in this order, without reading.
+
+        Raises
+        ------
+        UnitIdsError
+            If an id is not present.
+        """
+        missing = [int(unit_id) for unit_id in unit_ids if int(unit_id) not in self._row]
+        if missing:
+            raise UnitIdsError(f"{len(missing)} of {len(unit_ids)} unit ids are not in the session: {missing[:10]}.")
+        rows = np.array([self._row[int(unit_id)] for unit_id in unit_ids], np.int64)
+        return RaggedArray(unit_ids, self._starts[rows], self._stops[rows], self._source)
+
+    def flat(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+        """All values end to end, and the offsets that part the units.
+
+        Neighbouring units are read in one go, gaps of up to ``READ_GAP`` values included.
+
+        Returns
+        -------
+        values
+            Shape (n_values, ...).
+        offsets
+            Shape (n_units + 1,): unit ``i`` holds ``values[offsets[i]:offsets[i + 1]]``.
+        """
+        offsets = np.concatenate([[0], np.cumsum(self.sizes())]).astype(np.int64)
+        head = np.asarray(self._source[0:0])
+        values = np.empty((int(offsets[-1]), *head.shape[1:]), head.dtype)
+        for rows in self._runs():
+            low = int(self._starts[rows[0]])
+            run = np.asarray(self._source[low : int(self._stops[rows].max())])
+            for row in rows:
+                values[offsets[row] : offsets[row + 1]] = run[self._starts[row] - low : self._stops[row] - low]
+        return values, offsets
+
+    def _runs(self) -> list[NDArray[np.int64]]:
+        """Rows grouped, in storage order, into stretches that one read should cover."""
+        filled = np.flatnonzero(self.sizes() > 0)
+        order = filled[np.argsort(self._starts[filled], kind="stable")]
+        if order.size == 0:
+            return []
+        gaps = self._starts[order[1:]] - self._stops[order[:-1]]
+        return np.split(order, np.flatnonzero(gaps > READ_GAP) + 1)

@@ -1,0 +1,126 @@
+"""One recording day of one mouse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spikesight.data.ragged import RaggedArray
+from spikesight.errors import SpikeTimesError, UnitIdsError
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A recording session, with AllenSDK's names, before anything is binned.
+
+    Attributes
+    ----------
+    session_id
+        Identifier of the session, as in the file.
+    units
+        One row per sorted unit, index ``unit_id``. Always has ``area`` ("" where unknown) and ``probe``; the file's
+        quality metrics keep the file's names; from the peak channel come ``probe_vertical_position`` (um) and
+        ``anterior_posterior_ccf_coordinate``, ``dorsal_ventral_ccf_coordinate``, ``left_right_ccf_coordinate`` (um).
+    spike_times
+        Spike times per unit, seconds, ascending; read when asked for.
+    stimulus_presentations
+        One table per stimulus name: ``start_time``, ``stop_time`` (s) and the stimulus' own columns; index
+        ``stimulus_presentation_id``.
+    invalid_times
+        ``start_time``, ``stop_time`` (s) and ``tags`` (a tuple of str) of stretches not to be trusted.
+    channels
+        One row per recording site, index ``channel_id``; empty where the file has none.
+    running
+        ``start_time``, ``stop_time`` (s) and ``velocity`` (cm/s), or None.
+    pupil
+        ``time`` (s) and ``area`` (pixel^2 as in the file), or None.
+    spike_amplitudes, mean_waveforms
+        Per unit, read when asked for: (n_spikes,) in the file's units and (n_channels, n_samples); or None.
+    subject
+        What the file says of the mouse: genotype, sex, age, ...
+    session_type
+        For example ``"brain_observatory_1.1"``.
+    source
+        Where the session came from: a path, or the name of a simulation.
+    dropped_units
+        How many units each quality filter removed, in the order in which the filters were applied.
+    unit_filters
+        The quality filters that were applied, by name.
+    """
+
+    session_id: str
+    units: pd.DataFrame
+    spike_times: RaggedArray
+    stimulus_presentations: Mapping[str, pd.DataFrame]
+    invalid_times: pd.DataFrame
+    channels: pd.DataFrame = field(default_factory=pd.DataFrame)
+    running: pd.DataFrame | None = None
+    pupil: pd.DataFrame | None = None
+    spike_amplitudes: Mapping[int, NDArray[np.floating]] | None = None
+    mean_waveforms: Mapping[int, NDArray[np.floating]] | None = None
+    subject: Mapping[str, str] = field(default_factory=dict)
+    session_type: str | None = None
+    source: str = ""
+    dropped_units: Mapping[str, int] = field(default_factory=dict)
+    unit_filters: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse duplicated unit ids.
+
+        Raises
+        ------
+        UnitIdsError
+            If a unit id occurs more than once.
+        """
+        if self.units.index.has_duplicates:
+            repeated = self.units.index[self.units.index.duplicated()].unique().tolist()
+            raise UnitIdsError(f"unit ids must be unique; these occur more than once: {repeated[:10]}.")
+
+    def select_units(self, unit_ids: Sequence[int] | NDArray[np.integer]) -> "Session":
+        """Keep these units, in this order.
+
+        Raises
+        ------
+        UnitIdsError
+            If an id is not in the session.
+        """
+        return replace(self, units=self.units.loc[list(unit_ids)], spike_times=self.spike_times.select(unit_ids))
+
+    def checked_spike_times(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Read the spike times of all units of this session, end to end.
+
+        Returns
+        -------
+        times
+            Seconds, shape (n_spikes,), ascending within each unit.
+        offsets
+            Shape (n_units + 1,): unit ``i`` (row ``i`` of ``units``) holds ``times[offsets[i]:offsets[i + 1]]``.
+
+        Raises
+        ------
+        SpikeTimesError
+            If a time is NaN or infinite, or a unit's times are not in ascending order; names the unit.
+        """
+        times, offsets = self.spike_times.select(self.units.index.to_numpy()).flat()
+        times = np.asarray(times, np.float64)
+        bad = np.flatnonzero(~np.isfinite(times))
+        if bad.size:
+            unit_id = self._owner(int(bad[0]), offsets)
+            raise SpikeTimesError(
+                f"expected finite spike times; {bad.size} are NaN or infinite, first in unit {unit_id}."
+            )
+        falls = np.diff(times) < 0
+        inner = offsets[1:-1]
+        falls[inner[(inner > 0) & (inner < times.size)] - 1] = False
+        if falls.any():
+            at = int(np.flatnonzero(falls)[0])
+            raise SpikeTimesError(
+                f"expected ascending spike times; unit {self._owner(at, offsets)} has {times[at]:.6f} s followed by "
+                f"{times[at + 1]:.6f} s. Sort the times of each unit."
+            )
+        return times, offsets
+
+    def _owner(self, position: int, offsets: NDArray[np.int64]) -> int:
+        return int(self.units.index[np.searchsorted(offsets, position, side="right") - 1])

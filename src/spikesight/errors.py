@@ -1,0 +1,90 @@
+"""Every error that spikesight raises on purpose.
+
+A message says what was expected, what came, and what to do about it::
+
+    SpikesightError
+    |-- DataError                      the input cannot be used as it is
+    |   |-- FileFormatError            not NWB / npz / nc, truncated, or refuses to be read safely
+    |   |-- StimulusNotFoundError      the session was never shown that stimulus
+    |   |-- TargetNotFoundError        the stimulus has no such column to decode
+    |   |-- NoUnitsError               no unit is left after selection
+    |   |-- NoTrialsError              no trial is left after selection
+    |   |-- SpikeTimesError            NaN, infinite or unsorted spike times
+    |   |-- PresentationsError         impossible start or stop times
+    |   |-- UnitIdsError               duplicated, missing or other units than asked
+    |   `-- TooFewRepeatsError         a class has fewer repeats than the folds need
+    |-- ConfigError                    an option that cannot be honoured
+    |   `-- UnknownNameError           no decoder, preset or splitter of that name
+    |-- DecoderError                   a fitted decoder that does not fit the question put to it
+    `-- RunDirectoryError              a run directory in use, of another config, or not writable
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SpikesightError(Exception):
+    """Base of all errors raised on purpose by spikesight."""
+
+
+class DataError(SpikesightError, ValueError):
+    """The input cannot be used as it is."""
+
+
+class FileFormatError(DataError):
+    """A file that is not what its reader expects, is damaged, or refuses to be read safely."""
+
+
+class StimulusNotFoundError(DataError):
+    """The session was never shown the stimulus that was asked for."""
+
+
+class TargetNotFoundError(DataError):
+    """The stimulus table has no column of the name that should be decoded."""
+
+
+class NoUnitsError(DataError):
+    """No unit is left after selection."""
+
+
+class NoTrialsError(DataError):
+    """No trial is left after selection."""
+
+
+class SpikeTimesError(DataError):
+    """Spike times that are NaN, infinite or not in ascending order."""
+
+
+class PresentationsError(DataError):
+    """Presentations whose start or stop times are impossible."""
+
+
+class UnitIdsError(DataError):
+    """Unit ids that are duplicated, missing or not those that were expected."""
+
+
+class TooFewRepeatsError(DataError):
+    """A class is repeated too rarely for the folds that were asked for."""
+
+
+class ConfigError(SpikesightError, ValueError):
+    """An option that cannot be honoured."""
+
+
+class UnknownNameError(ConfigError):
+    """A name that is not in a table of names; offers the nearest one that is."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Describe ``name``, an unknown ``kind`` (for example ``"decoder"``), beside the ``known`` names."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+class DecoderError(SpikesightError, ValueError):
+    """A fitted decoder that does not fit the question put to it."""
+
+
+class RunDirectoryError(SpikesightError):
+    """A run directory that is in use, belongs to another config, or cannot be written."""
