@@ -1,0 +1,1 @@
+"""From a file, the public bucket or the simulator to binned trials."""

@@ -64,7 +64,7 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
         return len(self._row)
 
     def sizes(self) -> NDArray[np.int64]:
-        """Number of values of each unit, shape (n_units,), without reading any."""
+        """Count the values of each unit, shape (n_units,), without reading any."""
         return self._stops - self._starts
 
     def select(self, unit_ids: Sequence[int] | NDArray[np.integer]) -> "RaggedArray":

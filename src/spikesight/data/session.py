@@ -103,8 +103,8 @@ class Session:
         SpikeTimesError
             If a time is NaN or infinite, or a unit's times are not in ascending order; names the unit.
         """
-        times, offsets = self.spike_times.select(self.units.index.to_numpy()).flat()
-        times = np.asarray(times, np.float64)
+        values, offsets = self.spike_times.select(self.units.index.to_numpy()).flat()
+        times: NDArray[np.float64] = values.astype(np.float64, copy=False)
         bad = np.flatnonzero(~np.isfinite(times))
         if bad.size:
             unit_id = self._owner(int(bad[0]), offsets)
@@ -123,4 +123,4 @@ class Session:
         return times, offsets
 
     def _owner(self, position: int, offsets: NDArray[np.int64]) -> int:
-        return int(self.units.index[np.searchsorted(offsets, position, side="right") - 1])
+        return int(self.units.index[int(np.searchsorted(offsets, position, side="right")) - 1])
