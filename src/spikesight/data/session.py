@@ -31,7 +31,9 @@ class Session:
     invalid_times
         ``start_time``, ``stop_time`` (s) and ``tags`` (a tuple of str) of stretches not to be trusted.
     channels
-        One row per recording site, index ``channel_id``; empty where the file has none.
+        One row per recording site, index ``channel_id``, with the file's names: ``x``, ``y``, ``z`` (um, CCF),
+        ``location`` (area, "" out of brain), ``group_name`` (probe), ``probe_id``, ``local_index``,
+        ``probe_vertical_position``, ``probe_horizontal_position`` (um), ``valid_data``; empty where the file has none.
     running
         ``start_time``, ``stop_time`` (s) and ``velocity`` (cm/s), or None.
     pupil
@@ -39,9 +41,11 @@ class Session:
     spike_amplitudes, mean_waveforms
         Per unit, read when asked for: (n_spikes,) in the file's units and (n_channels, n_samples); or None.
     subject
-        What the file says of the mouse: genotype, sex, age, ...
+        What the file says of the mouse: genotype, sex, age, species, subject_id, strain, specimen_name, age_in_days.
     session_type
         For example ``"brain_observatory_1.1"``.
+    start_time
+        When the recording began, ISO 8601 with a time zone; all times of the session count from it. None if unknown.
     source
         Where the session came from: a path, or the name of a simulation.
     dropped_units
@@ -62,6 +66,7 @@ class Session:
     mean_waveforms: Mapping[int, NDArray[np.floating]] | None = None
     subject: Mapping[str, str] = field(default_factory=dict)
     session_type: str | None = None
+    start_time: str | None = None
     source: str = ""
     dropped_units: Mapping[str, int] = field(default_factory=dict)
     unit_filters: Mapping[str, object] = field(default_factory=dict)
