@@ -1,0 +1,162 @@
+"""The table of decoders: a name, the class behind it, and what a fair comparison needs to know of it.
+
+Classes are imported when they are asked for, so the table itself costs nothing. Other packages add decoders through
+the entry-point group ``spikesight.decoders``::
+
+    [project.entry-points."spikesight.decoders"]
+    my-decoder = "my_package.decoders:MyDecoder"      # the class, or a DecoderSpec with its candidates
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from spikesight.errors import ConfigError, UnknownNameError
+
+ENTRY_POINT_GROUP: Final = "spikesight.decoders"
+DEFAULT: Final = "fa-lda"
+N_CANDIDATES: Final = 5
+"""Settings that every decoder may choose from on training trials: the same number, so that terms are equal."""
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """What the registry knows of a decoder.
+
+    Parameters
+    ----------
+    path
+        ``"module:Class"``.
+    summary
+        One line for a table of decoders.
+    candidates
+        Constructor parameters to choose from on training trials; ``N_CANDIDATES`` of them, or ``({},)`` for a
+        decoder without constants of its own.
+    several_bins
+        What the decoder does with trials of more than one bin.
+    """
+
+    path: str
+    summary: str
+    candidates: tuple[Mapping[str, Any], ...] = ({},)
+    several_bins: str = "not stated"
+
+
+_FLAT = "every bin of every unit is a feature of its own"
+
+_DECODERS: dict[str, DecoderSpec] = {
+    "chance": DecoderSpec(
+        "spikesight.decoders.chance:Chance",
+        "the most frequent class of the training trials, whatever the spikes say",
+        several_bins="looks at none of them",
+    ),
+    "logistic": DecoderSpec(
+        "spikesight.decoders.linear:Logistic",
+        "multinomial logistic regression with an L2 penalty",
+        tuple({"C": c} for c in (0.0003, 0.001, 0.003, 0.01, 0.1)),
+        _FLAT,
+    ),
+    "fa-lda": DecoderSpec(
+        "spikesight.decoders.fa_lda:FactorLDA",
+        "discriminant analysis with low-rank plus diagonal noise and shrunken class means",
+        tuple({"q": q} for q in (5, 15, 30, 60, 120)),
+        "stacks the bins and adds their sum, weighted by a choice on training trials",
+    ),
+}
+
+
+def names() -> list[str]:
+    """Names of all decoders that can be used: built in, registered, and plug-ins that import."""
+    plugins, _ = _load_plugins()
+    return [*_DECODERS, *plugins]
+
+
+def broken() -> dict[str, str]:
+    """Plug-ins that cannot be used, and why."""
+    return _load_plugins()[1]
+
+
+def spec(name: str) -> DecoderSpec:
+    """Return what is known of a decoder.
+
+    Raises
+    ------
+    UnknownNameError
+        If no decoder has that name; offers the nearest one.
+    ConfigError
+        If the name belongs to a plug-in that cannot be imported.
+    """
+    if name in _DECODERS:
+        return _DECODERS[name]
+    plugins, reasons = _load_plugins()
+    if name in reasons:
+        raise ConfigError(f"the plug-in decoder {name!r} is broken: {reasons[name]}")
+    if name not in plugins:
+        raise UnknownNameError("decoder", name, [*_DECODERS, *plugins])
+    return plugins[name]
+
+
+def get(name: str) -> type[Any]:
+    """Import and return the class of a decoder. Raises as ``spec`` does."""
+    return _import_class(spec(name).path)
+
+
+def make(name: str, **params: Any) -> Any:
+    """Return an unfitted decoder. Raises as ``spec`` does."""
+    return get(name)(**params)
+
+
+def register(name: str, spec: DecoderSpec) -> None:
+    """Add a decoder to the table of this process.
+
+    Raises
+    ------
+    ConfigError
+        If the name is taken.
+    """
+    if name in _DECODERS:
+        raise ConfigError(f"the decoder name {name!r} is taken by {_DECODERS[name].path}; choose another name.")
+    _DECODERS[name] = spec
+
+
+def unregister(name: str) -> None:
+    """Take a decoder out of the table of this process."""
+    if name not in _DECODERS:
+        raise UnknownNameError("decoder", name, _DECODERS)
+    del _DECODERS[name]
+
+
+def _import_class(path: str) -> type[Any]:
+    module, _, attribute = path.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, type):
+        raise ConfigError(f"expected {path} to be a class, got {found!r}.")
+    return found
+
+
+def _load_plugins() -> tuple[dict[str, DecoderSpec], dict[str, str]]:
+    """Import every plug-in: the usable ones, and the reason of each that is not."""
+    usable: dict[str, DecoderSpec] = {}
+    reasons: dict[str, str] = {}
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name in _DECODERS or entry.name in usable:
+            reasons[entry.name] = f"{entry.value} claims a name that is already taken."
+            continue
+        try:
+            usable[entry.name] = _plugin_spec(entry)
+        except Exception as error:  # whatever a stranger's module raises on import must not stop the others
+            reasons[entry.name] = f"{entry.value}: {type(error).__name__}: {error}"
+    return usable, reasons
+
+
+def _plugin_spec(entry: EntryPoint) -> DecoderSpec:
+    loaded = entry.load()
+    if isinstance(loaded, DecoderSpec):
+        _import_class(loaded.path)
+        return loaded
+    if isinstance(loaded, type):
+        summary = (loaded.__doc__ or "").strip().partition("\n")[0]
+        return DecoderSpec(entry.value, summary or f"plug-in {entry.value}")
+    raise ConfigError(f"expected a decoder class or a DecoderSpec, got {type(loaded).__name__}.")
