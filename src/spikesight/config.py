@@ -1,0 +1,207 @@
+"""What a benchmark is asked to do: pure data, frozen, checked key by key."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from spikesight.errors import ConfigError
+
+DEFAULT_STIMULUS = "natural_scenes"
+DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge", "poisson-bayes", "lda", "fa-lda")
+COUNT_SUFFIXES = (".npz", ".nc")
+"""Files that hold binned trials already; anything else is read as NWB."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UnitsConfig(_Frozen):
+    """The quality filters of units; AllenSDK's defaults, each off with ``null``."""
+
+    quality: str | None = "good"
+    in_brain: bool | None = True
+    valid_channel: bool | None = True
+    amplitude_cutoff_maximum: float | None = Field(default=0.1, ge=0)
+    presence_ratio_minimum: float | None = Field(default=0.95, ge=0, le=1)
+    isi_violations_maximum: float | None = Field(default=0.5, ge=0)
+
+
+class BenchmarkConfig(_Frozen):
+    """Everything that decides the numbers of a benchmark, and where it is written.
+
+    Attributes
+    ----------
+    sources
+        NWB files, or files of binned trials (``.npz``, ``.nc``); one session each.
+    stimulus, target
+        What was shown, and the column (or columns) that is decoded; None takes the stimulus' default target.
+        ``stimulus`` is not used for binned trials; None means natural scenes.
+    blanks
+        Keep blank presentations as one more class, or drop them.
+    probe_invalid
+        What an invalid time of one probe costs: the probe's units, or the trials.
+    n_bins, bin_size, window
+        Either ``n_bins`` over each presentation's own duration, or bins of ``bin_size`` seconds in ``window``
+        (start, stop), seconds relative to ``start_time``. All None: one bin.
+    quality
+        Apply the filters in ``units``; None applies them to NWB files and not to binned trials.
+    units
+        The quality filters.
+    areas
+        Keep units of these areas only.
+    decoders, selection
+        Registered names; "tuned" chooses each decoder's constants on training trials, "default" leaves them.
+    splitter, n_splits, gap
+        How test trials are set aside; ``gap`` counts the trials left out on either side of a test run.
+    seed, jobs
+        Seed of everything random; processes at a time.
+    save_decoders
+        Store every fitted decoder in the run directory.
+    out
+        The run directory.
+    """
+
+    sources: tuple[Path, ...] = Field(min_length=1)
+    stimulus: str | None = None
+    target: str | tuple[str, ...] | None = None
+    blanks: Literal["keep", "drop"] = "keep"
+    probe_invalid: Literal["drop-units", "drop-trials"] = "drop-units"
+    n_bins: int | None = Field(default=None, ge=1)
+    bin_size: float | None = Field(default=None, gt=0)
+    window: tuple[float, float] | None = None
+    quality: bool | None = None
+    units: UnitsConfig = UnitsConfig()
+    areas: tuple[str, ...] | None = None
+    decoders: tuple[str, ...] = Field(default=DEFAULT_DECODERS, min_length=1)
+    selection: tuple[Literal["tuned", "default"], ...] = Field(default=("tuned", "default"), min_length=1)
+    splitter: Literal["block-kfold", "repeat-kfold", "last-block"] = "block-kfold"
+    n_splits: int = Field(default=5, ge=2)
+    gap: int = Field(default=10, ge=0)
+    seed: int = Field(default=0, ge=0)
+    jobs: int = Field(default=1, ge=1)
+    save_decoders: bool = False
+    out: Path | None = None
+
+    @field_validator("decoders", "selection", "sources")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        repeated = sorted({str(value) for value in values if values.count(value) > 1})
+        if repeated:
+            raise ValueError(f"expected each entry once; these are repeated: {', '.join(repeated)}")
+        return values
+
+    @model_validator(mode="after")
+    def _one_way_to_bin(self) -> "BenchmarkConfig":
+        if self.n_bins is not None and (self.bin_size is not None or self.window is not None):
+            raise ValueError("expected either n_bins, or bin_size with window; got both")
+        if (self.bin_size is None) != (self.window is None):
+            missing = "window" if self.window is None else "bin_size"
+            raise ValueError(f"expected bin_size and window together; {missing} is missing")
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError(f"expected window as (start, stop) with start < stop, got {self.window}")
+        return self
+
+    def run_directory(self) -> Path:
+        """``out``, or ``runs/<sources>-<stimulus>-<target>``: the same question finds the same directory again."""
+        if self.out is not None:
+            return self.out
+        more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
+        target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
+        parts = [self.sources[0].stem + more, self.stimulus or "", target]
+        return Path("runs") / "-".join(part.replace("/", "_") for part in parts if part)
+
+    def to_yaml(self) -> str:
+        """Write every option out, in the form that ``load_config`` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def holds_counts(path: Path) -> bool:
+    """Whether ``path`` is named like a file of binned trials (else it is read as NWB)."""
+    return path.suffix.lower() in COUNT_SUFFIXES
+
+
+def load_config(
+    path: Path | None = None, *, overrides: Mapping[str, object] | None = None, assignments: Iterable[str] = ()
+) -> BenchmarkConfig:
+    """Read a YAML file and lay options over it: first ``overrides``, then ``assignments``.
+
+    Parameters
+    ----------
+    path
+        A YAML file of options, or None to start from the defaults.
+    overrides
+        Options by name; None leaves the file's value.
+    assignments
+        ``"a.b=c"`` strings; the value is read as YAML, so ``null`` and ``[tuned]`` mean what they do in the file.
+
+    Raises
+    ------
+    ConfigError
+        Names each key that is unknown or has a wrong value, and says what was expected.
+    """
+    values = _read_yaml(path) if path is not None else {}
+    origin = str(path) if path is not None else "the options"
+    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    for assignment in assignments:
+        _assign(values, assignment)
+    try:
+        return BenchmarkConfig.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise ConfigError(f"in {origin}: {problems}.") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"expected a YAML file of options, {path} does not exist.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected a YAML file of options, {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected YAML in {path}: {' '.join(str(error).split())}.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected 'key: value' lines in {path}, got a {type(values).__name__}.")
+    return values
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    """Put one ``a.b=c`` into the nested ``values``."""
+    name, equals, text = assignment.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"expected KEY=VALUE (for example units.quality=null), got {assignment!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected a YAML value after '=', got {assignment!r}.") from error
+    level = values
+    for key in keys[:-1]:
+        below = level.get(key)
+        level[key] = dict(below) if isinstance(below, Mapping) else {}
+        level = level[key]
+    level[keys[-1]] = value
+
+
+def _describe(problem: ErrorDetails) -> str:
+    """One validation problem as ``key: what was expected, got what``."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = UnitsConfig.model_fields if key.startswith("units.") else BenchmarkConfig.model_fields
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        return f"{key}: unknown key{hint}"
+    if problem["type"] == "missing":
+        return f"{key}: expected a value, none was given"
+    message = problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"

@@ -1,0 +1,22 @@
+"""Figures: a tidy frame or a DataArray in, ``ax=None``, the Axes out."""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "plot_accuracy_per_session": "sessions",
+    "plot_area_rates": "rates",
+    "plot_confusion_matrix": "confusion",
+    "plot_leaderboard": "leaderboard",
+    "plot_per_class_accuracy": "classes",
+    "plot_raster": "raster",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Import matplotlib only when a figure is asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
