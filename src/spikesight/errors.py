@@ -16,6 +16,7 @@ A message says what was expected, what came, and what to do about it::
     |-- ConfigError                    an option that cannot be honoured
     |   `-- UnknownNameError           no decoder, preset or splitter of that name
     |-- DecoderError                   a fitted decoder that does not fit the question put to it
+    |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
 """
 
@@ -84,6 +85,10 @@ class UnknownNameError(ConfigError):
 
 class DecoderError(SpikesightError, ValueError):
     """A fitted decoder that does not fit the question put to it."""
+
+
+class OutputError(SpikesightError, OSError):
+    """A file that cannot be written: it exists already, or there is no folder, permission or space for it."""
 
 
 class RunDirectoryError(SpikesightError):
