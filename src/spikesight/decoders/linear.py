@@ -45,7 +45,7 @@ class Logistic(ProbabilisticDecoder):
 
     def _scores(self, trials: Floats) -> Floats:
         rows = (anscombe(trials).reshape(len(trials), -1) - self.mean_) / self.scale_
-        return np.asarray(rows @ self.coef_.T + self.intercept_
+        return np.asarray(rows @ self.coef_.T + self.intercept_)
 
 
 def fit_logistic(decoder: "Logistic", rows: Floats, codes: Codes) -> None:
