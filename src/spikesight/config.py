@@ -22,11 +22,11 @@ class _Frozen(BaseModel):
 
 
 class UnitsConfig(_Frozen):
-    """The quality filters of units; AllenSDK's defaults, each off with ``null``."""
+    """The quality filters of units; AllenSDK's defaults, each off with ``null`` or ``false``."""
 
     quality: str | None = "good"
-    in_brain: bool | None = True
-    valid_channel: bool | None = True
+    in_brain: bool = True
+    valid_channel: bool = True
     amplitude_cutoff_maximum: float | None = Field(default=0.1, ge=0)
     presence_ratio_minimum: float | None = Field(default=0.95, ge=0, le=1)
     isi_violations_maximum: float | None = Field(default=0.5, ge=0)

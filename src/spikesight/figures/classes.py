@@ -44,6 +44,6 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     ax.set_xlim(-0.8, len(table) - 0.2)
     ax.set_ylim(0, 1.03)
     write_percent(ax, "y")
-    ax.set_xlabel("class, best first" if step == 1 else f"class, best first (every {step}th named)")
+    ax.set_xlabel("class, best first" if step == 1 else f"class, best first (one in {step} named)")
     ax.set_ylabel("test trials decoded correctly (%)")
     return ax
