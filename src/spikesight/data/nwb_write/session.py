@@ -17,12 +17,11 @@ from spikesight.data.nwb_write.electrodes import write_electrodes
 from spikesight.data.nwb_write.intervals import write_invalid_times, write_presentations
 from spikesight.data.nwb_write.nodes import ASCII, NwbNodes
 from spikesight.data.nwb_write.processing import write_pupil, write_running
-from spikesight.data.nwb_write.specification import EXTENSION, write_specification
+from spikesight.data.nwb_write.specification import EXTENSION, NAMESPACES, write_specifications
 from spikesight.data.nwb_write.units import Progress, write_units
 from spikesight.data.session import Session
 from spikesight.errors import OutputError
 
-NWB_VERSION: Final = "2.2.5"
 UNKNOWN_START: Final = "1970-01-01T00:00:00+00:00"
 """Start of a session that does not know when it began; NWB demands one, and its inspector flags this one."""
 EMPTY_GROUPS: Final = ("/acquisition", "/analysis", "/stimulus/presentation", "/stimulus/templates")
@@ -78,8 +77,8 @@ def write_session(
 
 def _write(nodes: NwbNodes, session: Session, progress: Progress | None) -> None:
     file = nodes.file
-    nodes.label(file["/"], "NWBFile", "core", nwb_version=NWB_VERSION)
-    write_specification(file)
+    nodes.label(file["/"], "NWBFile", "core", nwb_version=NAMESPACES["core"])
+    write_specifications(file)
     for name in EMPTY_GROUPS:
         file.create_group(name)
     start = session.start_time or UNKNOWN_START
