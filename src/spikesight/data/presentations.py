@@ -2,10 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from spikesight.data.invalid_times import find_invalid
 from spikesight.data.session import Session
+from spikesight.data.targets import is_missing, label_trials
+from spikesight.errors import (
+    ConfigError,
+    NoTrialsError,
+    NoUnitsError,
+    PresentationsError,
+    StimulusNotFoundError,
+    TargetNotFoundError,
+)
+from spikesight.schema import BLANK_FRAME, BLOCK, DIMS, REPEAT, START, STOP, TARGET
+
+DEFAULT_TARGETS: Final[dict[str, str | tuple[str, ...]]] = {
+    "natural_scenes": "frame",
+    "natural_movie": "frame",
+    "drifting_gratings": "orientation",
+    "static_gratings": "orientation",
+    "gabors": ("x_position", "y_position"),
+    "flashes": "color",
+}
+"""What is decoded unless asked otherwise, by the beginning of the stimulus' name."""
+
+BLOCK_PAUSE: Final = 10.0
+BLOCK_PAUSES: Final = 5.0
+"""Where the file numbers no blocks, a pause begins one if it lasts over 10 s and over 5 times the median pause."""
+
+INVALID: Final = "invalid_times: "
+"""Begins the reason of a trial that overlaps an invalid time; the tag follows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +58,7 @@ class Trials:
     blanks
         ``"kept"`` (blanks are a class of their own), ``"dropped"``, or ``"none"`` (the stimulus has none).
     dropped
-        Trials left out, by reason.
+        Trials left out, by reason (``"invalid_times: stimulus"``, ``"blank"`` ...); each counts once.
     dropped_units
         Units left out because their probe has invalid times during the stimulus, by probe.
     """
@@ -42,3 +73,217 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.table)
+
+
+def select_trials(
+    session: Session,
+    stimulus: str,
+    target: str | tuple[str, ...] | None = None,
+    *,
+    blanks: Literal["keep", "drop"] = "keep",
+    probe_invalid: Literal["drop-units", "drop-trials"] = "drop-units",
+) -> Trials:
+    """Select the presentations of a stimulus that can be decoded.
+
+    A presentation is left out if it overlaps (half-open: touching is not overlapping) an invalid time tagged
+    ``stimulus`` or ``all_probes``, or one without a tag. An invalid time of one probe costs that probe's units if it
+    overlaps a presentation that is left, or else those presentations.
+
+    A blank is a presentation with frame -1, or with nothing in a column of the target. Its label is -1; where the
+    target has negative values or is text, "blank".
+
+    Parameters
+    ----------
+    session
+        The session.
+    stimulus
+        Name of one of ``session.stimulus_presentations``.
+    target
+        Column to decode, or several: each combination is a class then, labelled "x_position=10, y_position=-20".
+        Columns of text that hold numbers ("0.04", "[250.0, 250.0]") become numbers. By default ``frame`` for scenes
+        and movies, ``orientation`` for gratings, the position for gabors, ``color`` for flashes.
+    blanks
+        Keep them as a class of their own, or drop them.
+    probe_invalid
+        What an invalid time of one probe costs.
+
+    Returns
+    -------
+    Trials
+        Blocks are the file's ``stimulus_block``; a presentation without one is in the block of the one before it.
+        Where the file numbers no blocks, a long pause begins one (see ``BLOCK_PAUSE``).
+
+    Raises
+    ------
+    StimulusNotFoundError
+        If the session was never shown the stimulus; names those that it has.
+    TargetNotFoundError
+        If the stimulus has no such column, or none is given and there is no default; names the columns.
+    PresentationsError
+        If times are missing, NaN, or before 0, a presentation does not last, or all are after the last spike.
+    NoTrialsError, NoUnitsError
+        If nothing is left; says what removed how many.
+    ConfigError
+        If an option is none of those above.
+    """
+    _check_options(blanks, probe_invalid)
+    table = _find_presentations(session, stimulus)
+    columns = _find_target(table, stimulus, target)
+    _check_times(table, stimulus)
+    table = table.sort_values(START, kind="stable")
+    start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
+    probes = set(session.units["probe"]) - {""}
+    invalid = find_invalid(session.invalid_times, start, stop, probes)
+    blank = _find_blanks(table, columns)
+    block, label = _number_blocks(table), label_trials(table, columns)
+
+    by_probe = invalid.by_probe if probe_invalid == "drop-trials" else {}
+    reasons = {f"{INVALID}{tag}": rows for tag, rows in {**invalid.everywhere, **by_probe}.items()}
+    if blanks == "drop":
+        reasons["blank"] = blank
+    kept, dropped = _drop(reasons, len(table))
+    if not kept.any():
+        raise NoTrialsError(
+            f"expected trials of {stimulus!r}; none of {len(table)} presentations is left. Dropped: {dropped}."
+        )
+    left, dropped_units = _drop_units(session, {p: rows for p, rows in invalid.by_probe.items() if (rows & kept).any()})
+    _check_overlap(left, float(start[kept].min()), stimulus)
+    return Trials(
+        table=_assemble(table, label, block).loc[kept].pipe(_number_repeats),
+        session=left,
+        stimulus=stimulus,
+        target=columns[0] if len(columns) == 1 else columns,
+        blanks="none" if not blank.any() else "kept" if blanks == "keep" else "dropped",
+        dropped=dropped,
+        dropped_units=dropped_units,
+    )
+
+
+def _check_options(blanks: str, probe_invalid: str) -> None:
+    if blanks not in {"keep", "drop"}:
+        raise ConfigError(f"expected blanks='keep' or 'drop', got {blanks!r}.")
+    if probe_invalid not in {"drop-units", "drop-trials"}:
+        raise ConfigError(f"expected probe_invalid='drop-units' or 'drop-trials', got {probe_invalid!r}.")
+
+
+def _find_presentations(session: Session, stimulus: str) -> pd.DataFrame:
+    if stimulus not in session.stimulus_presentations:
+        names = ", ".join(sorted(session.stimulus_presentations)) or "none"
+        kind = f" ({session.session_type})" if session.session_type else ""
+        raise StimulusNotFoundError(
+            f"session {session.session_id}{kind} has no stimulus {stimulus!r}. It has: {names}."
+        )
+    return session.stimulus_presentations[stimulus]
+
+
+def _find_target(table: pd.DataFrame, stimulus: str, target: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    own = [str(name) for name in table.columns if name not in {START, STOP}]
+    if target is None:
+        target = next((value for name, value in DEFAULT_TARGETS.items() if stimulus.startswith(name)), ())
+    columns = (target,) if isinstance(target, str) else tuple(target)
+    missing = [name for name in columns if name not in table.columns]
+    if missing or not columns:
+        came = f"no column {', '.join(map(repr, missing))}" if missing else "no default target"
+        raise TargetNotFoundError(f"stimulus {stimulus!r} has {came}. Choose among its columns: {', '.join(own)}.")
+    return columns
+
+
+def _check_times(table: pd.DataFrame, stimulus: str) -> None:
+    missing = [name for name in (START, STOP) if name not in table.columns]
+    if missing:
+        raise PresentationsError(f"expected columns {START} and {STOP} in {stimulus!r}; {missing} are missing.")
+    if table.index.has_duplicates:
+        repeated = table.index[table.index.duplicated()].unique().tolist()
+        raise PresentationsError(f"expected unique presentation ids in {stimulus!r}; repeated: {repeated[:10]}.")
+    start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
+    problems = {
+        "have a start or stop time that is NaN or infinite": ~(np.isfinite(start) & np.isfinite(stop)),
+        "do not last (their stop_time is not after their start_time)": stop <= start,
+        "start before the recording (before 0 s)": start < 0,
+    }
+    for problem, rows in problems.items():
+        if rows.any():
+            at = np.flatnonzero(rows)
+            first = f"row {at[0]} runs from {start[at[0]]} to {stop[at[0]]} s"
+            raise PresentationsError(
+                f"{at.size} of {len(table)} presentations of {stimulus!r} {problem}: rows {at[:10].tolist()}"
+                f"{' ...' if at.size > 10 else ''}; {first}. Correct the file's interval table."
+            )
+
+
+def _check_overlap(session: Session, first_start: float, stimulus: str) -> None:
+    """Refuse presentations that are all after the last spike. The busiest unit nearly always settles it."""
+    sizes = session.spike_times.select(session.units.index.to_numpy()).sizes()
+    last = -np.inf
+    for row in np.argsort(-sizes, kind="stable"):
+        times = session.spike_times[int(session.units.index[row])]
+        last = max(last, float(times[-1])) if times.size else last
+        if not last < first_start:
+            return
+    came = f"the last spike of {len(session.units)} units is at {last:.3f} s" if np.isfinite(last) else "no unit spikes"
+    raise PresentationsError(
+        f"expected presentations of {stimulus!r} during the recording; all start at or after {first_start:.3f} s, "
+        f"{came}. Check that both are on the same clock."
+    )
+
+
+def _find_blanks(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Find the presentations of nothing: frame -1, or no value of the target."""
+    blank = np.zeros(len(table), bool)
+    for name in columns:
+        blank |= is_missing(table[name])
+    if "frame" in table and pd.api.types.is_numeric_dtype(table["frame"]):
+        blank |= (table["frame"] == BLANK_FRAME).to_numpy(bool)
+    return blank
+
+
+def _number_blocks(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Give each row of a table sorted by time the number of its block."""
+    if BLOCK in table:
+        block = pd.to_numeric(table[BLOCK], errors="coerce").astype(np.float64).ffill().bfill().to_numpy()
+        if np.isfinite(block).all() and (block == np.floor(block)).all():
+            return block.astype(np.int64)
+    start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
+    pauses = start[1:] - stop[:-1]
+    if not pauses.size:
+        return np.zeros(len(table), np.int64)
+    return np.concatenate([[0], np.cumsum(pauses > max(BLOCK_PAUSE, BLOCK_PAUSES * float(np.median(pauses))))])
+
+
+def _drop(reasons: Mapping[str, NDArray[np.bool_]], n_rows: int) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Rows that no reason drops, and the number that each reason drops of those that the ones before it left."""
+    kept = np.ones(n_rows, bool)
+    dropped = {}
+    for reason, rows in reasons.items():
+        if (rows & kept).any():
+            dropped[reason] = int((rows & kept).sum())
+        kept &= ~rows
+    return kept, dropped
+
+
+def _drop_units(session: Session, by_probe: Mapping[str, NDArray[np.bool_]]) -> tuple[Session, dict[str, int]]:
+    """Leave out the units of these probes."""
+    if not by_probe:
+        return session, {}
+    probe = session.units["probe"]
+    kept = ~probe.isin(list(by_probe))
+    if not kept.any():
+        raise NoUnitsError(
+            f"all {len(session.units)} units are on probes with invalid times during the stimulus: {sorted(by_probe)}. "
+            "Drop those trials instead: probe_invalid='drop-trials'."
+        )
+    counts = {name: int((probe == name).sum()) for name in by_probe}
+    return session.select_units(session.units.index[kept].to_numpy()), counts
+
+
+def _assemble(table: pd.DataFrame, label: NDArray[np.generic], block: NDArray[np.int64]) -> pd.DataFrame:
+    """Put together a trial's columns; the stimulus' own that bear a name of ours become ``presentation_<name>``."""
+    taken = {TARGET, REPEAT, *DIMS}
+    own = table.drop(columns=[START, STOP, BLOCK], errors="ignore")
+    own = own.rename(columns={name: f"presentation_{name}" for name in own.columns if name in taken})
+    head = pd.DataFrame({START: table[START], STOP: table[STOP], BLOCK: block, REPEAT: 0, TARGET: label}, table.index)
+    return pd.concat([head, own], axis=1)
+
+
+def _number_repeats(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(**{REPEAT: table.groupby(TARGET, sort=False).cumcount().astype(np.int64)})
