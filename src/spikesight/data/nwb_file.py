@@ -173,7 +173,8 @@ def read_values(found: Any) -> NDArray[Any]:
     """Read a whole dataset; text as str."""
     if h5py.check_string_dtype(found.dtype) is not None:
         return np.asarray(found.asstr(errors="replace")[...])
-    return np.asarray(found[...])
+    values = np.asarray(found[...])
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def read_text(group: h5py.Group, path: str) -> str | None:

@@ -19,7 +19,7 @@ from spikesight.errors import (
     StimulusNotFoundError,
     TargetNotFoundError,
 )
-from spikesight.schema import BLANK_FRAME, BLOCK, DIMS, REPEAT, START, STOP, TARGET
+from spikesight.schema import BLANK_FRAME, BLOCK, REPEAT, START, STOP, TARGET
 
 DEFAULT_TARGETS: Final[dict[str, str | tuple[str, ...]]] = {
     "natural_scenes": "frame",
@@ -277,10 +277,9 @@ def _drop_units(session: Session, by_probe: Mapping[str, NDArray[np.bool_]]) -> 
 
 
 def _assemble(table: pd.DataFrame, label: NDArray[np.generic], block: NDArray[np.int64]) -> pd.DataFrame:
-    """Put together a trial's columns; the stimulus' own that bear a name of ours become ``presentation_<name>``."""
-    taken = {TARGET, REPEAT, *DIMS}
+    """Put together a trial's columns; the stimulus' own of the same name become ``stimulus_<name>``."""
     own = table.drop(columns=[START, STOP, BLOCK], errors="ignore")
-    own = own.rename(columns={name: f"presentation_{name}" for name in own.columns if name in taken})
+    own = own.rename(columns={name: f"stimulus_{name}" for name in (TARGET, REPEAT)})
     head = pd.DataFrame({START: table[START], STOP: table[STOP], BLOCK: block, REPEAT: 0, TARGET: label}, table.index)
     return pd.concat([head, own], axis=1)
 

@@ -10,6 +10,8 @@ from spikesight.errors import UnitIdsError
 
 READ_GAP = 131_072
 """Unwanted values (1 MiB of float64) that are read and thrown away rather than starting another read."""
+READ_LIMIT = 16_777_216
+"""Values (128 MiB of float64) of one read at most, unless a unit has more: bounds the memory taken on top."""
 
 
 class Source(Protocol):
@@ -82,9 +84,9 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
         return RaggedArray(unit_ids, self._starts[rows], self._stops[rows], self._source)
 
     def flat(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        """All values end to end, and the offsets that part the units.
+        """Read all values end to end, and the offsets that part the units.
 
-        Neighbouring units are read in one go, gaps of up to ``READ_GAP`` values included.
+        Neighbouring units are read in one go of up to ``READ_LIMIT`` values, gaps of up to ``READ_GAP`` included.
 
         Returns
         -------
@@ -104,10 +106,17 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
         return values, offsets
 
     def _runs(self) -> list[NDArray[np.int64]]:
-        """Rows grouped, in storage order, into stretches that one read should cover."""
+        """Group rows, in storage order, into stretches that one read should cover."""
         filled = np.flatnonzero(self.sizes() > 0)
         order = filled[np.argsort(self._starts[filled], kind="stable")]
-        if order.size == 0:
-            return []
-        gaps = self._starts[order[1:]] - self._stops[order[:-1]]
-        return np.split(order, np.flatnonzero(gaps > READ_GAP) + 1)
+        runs: list[list[int]] = []
+        begin = end = 0
+        for row in order:
+            start, stop = int(self._starts[row]), int(self._stops[row])
+            if runs and start - end <= READ_GAP and stop - begin <= READ_LIMIT:
+                runs[-1].append(int(row))
+                end = max(end, stop)
+            else:
+                runs.append([int(row)])
+                begin, end = start, stop
+        return [np.array(run, np.int64) for run in runs]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from spikesight.data.ragged import RaggedArray
 from spikesight.errors import SpikeTimesError, UnitIdsError
 
+CHECKED_AT_ONCE = 4_194_304
+"""Spikes checked in one go: the check of a session of 1e8 spikes should not double the memory that they take."""
+
 
 @dataclass(frozen=True, eq=False)
 class Session:
@@ -39,7 +42,8 @@ class Session:
     pupil
         ``time`` (s) and ``area`` (pixel^2 as in the file), or None.
     spike_amplitudes, mean_waveforms
-        Per unit, read when asked for: (n_spikes,) in the file's units and (n_channels, n_samples); or None.
+        Per unit, read when asked for: (n_spikes,) in the file's units and (n_channels, n_samples); or None. They may
+        hold more units than ``units``.
     subject
         What the file says of the mouse: genotype, sex, age, species, subject_id, strain, specimen_name, age_in_days.
     session_type
@@ -91,7 +95,11 @@ class Session:
         UnitIdsError
             If an id is not in the session.
         """
-        return replace(self, units=self.units.loc[list(unit_ids)], spike_times=self.spike_times.select(unit_ids))
+        spike_times = self.spike_times.select(unit_ids)
+        missing = [int(unit_id) for unit_id in unit_ids if unit_id not in self.units.index]
+        if missing:
+            raise UnitIdsError(f"{len(missing)} of {len(unit_ids)} unit ids are not in the session: {missing[:10]}.")
+        return replace(self, units=self.units.loc[list(unit_ids)], spike_times=spike_times)
 
     def checked_spike_times(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Read the spike times of all units of this session, end to end.
@@ -110,21 +118,24 @@ class Session:
         """
         values, offsets = self.spike_times.select(self.units.index.to_numpy()).flat()
         times: NDArray[np.float64] = values.astype(np.float64, copy=False)
-        bad = np.flatnonzero(~np.isfinite(times))
-        if bad.size:
-            unit_id = self._owner(int(bad[0]), offsets)
-            raise SpikeTimesError(
-                f"expected finite spike times; {bad.size} are NaN or infinite, first in unit {unit_id}."
-            )
-        falls = np.diff(times) < 0
-        inner = offsets[1:-1]
-        falls[inner[(inner > 0) & (inner < times.size)] - 1] = False
-        if falls.any():
-            at = int(np.flatnonzero(falls)[0])
-            raise SpikeTimesError(
-                f"expected ascending spike times; unit {self._owner(at, offsets)} has {times[at]:.6f} s followed by "
-                f"{times[at + 1]:.6f} s. Sort the times of each unit."
-            )
+        boundaries = offsets[1:-1]
+        for low in range(0, times.size, CHECKED_AT_ONCE):
+            part = times[low : low + CHECKED_AT_ONCE + 1]
+            bad = np.flatnonzero(~np.isfinite(part))
+            if bad.size:
+                unit_id = self._owner(low + int(bad[0]), offsets)
+                raise SpikeTimesError(
+                    f"expected finite spike times; unit {unit_id} has {part[bad[0]]}. Remove such spikes, or "
+                    "drop the unit."
+                )
+            falls = low + np.flatnonzero(part[1:] < part[:-1])
+            falls = falls[~np.isin(falls + 1, boundaries)]
+            if falls.size:
+                at = int(falls[0])
+                raise SpikeTimesError(
+                    f"expected ascending spike times; unit {self._owner(at, offsets)} has {times[at]:.6f} s followed "
+                    f"by {times[at + 1]:.6f} s. Sort the times of each unit."
+                )
         return times, offsets
 
     def _owner(self, position: int, offsets: NDArray[np.int64]) -> int:
