@@ -1,7 +1,7 @@
 """Stimulus presentations and invalid times: tables of intervals."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -69,7 +69,7 @@ def write_presentations(nodes: NwbNodes, presentations: Mapping[str, pd.DataFram
     clock = np.unique(np.concatenate(starts)) if starts else np.empty(0)
     nodes.module("stimulus", "Stimulus Times processing")
     nodes.time_series(TIMESTAMPS, clock, clock, "s")
-    for name, table in with_blocks(presentations).items():
+    for name, table in sorted(with_blocks(presentations).items()):
         if len(table):
             _write_table(nodes, name, table, clock)
 
@@ -86,9 +86,7 @@ def with_blocks(presentations: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataF
     index = {name: float(number) for number, name in enumerate(order["name"].unique())}
     completed = {}
     for name, table in presentations.items():
-        new: dict[str, str | float | NDArray[np.float64]] = (
-            {"stimulus_name": name} if "stimulus_name" not in table else {}
-        )
+        new: dict[str, Any] = {} if "stimulus_name" in table else {"stimulus_name": name}
         if name != SPONTANEOUS:
             mine = order["name"] == name
             blocks = block[mine].iloc[np.argsort(order.loc[mine, "row"].to_numpy())].to_numpy(np.float64)
@@ -105,7 +103,7 @@ def write_invalid_times(nodes: NwbNodes, invalid_times: pd.DataFrame) -> None:
     table = nodes.table(
         "/intervals/invalid_times",
         ["start_time", "stop_time", "tags"],
-        np.arange(len(invalid_times)),
+        invalid_times.index,
         "experimental intervals",
         "TimeIntervals",
     )
@@ -123,7 +121,7 @@ def _write_table(nodes: NwbNodes, name: str, table: pd.DataFrame, clock: NDArray
     group = nodes.table(
         f"/intervals/{checked_name(name, 'stimulus')}_presentations",
         [*columns, "tags", "timeseries"],
-        np.arange(len(table)),
+        table.index,
         f"Presentation times and stimuli details for '{name}' stimuli",
         "TimeIntervals",
     )

@@ -17,6 +17,7 @@ from spikesight.data.nwb_write.electrodes import write_electrodes
 from spikesight.data.nwb_write.intervals import write_invalid_times, write_presentations
 from spikesight.data.nwb_write.nodes import ASCII, NwbNodes
 from spikesight.data.nwb_write.processing import write_pupil, write_running
+from spikesight.data.nwb_write.sink import Sink
 from spikesight.data.nwb_write.specification import EXTENSION, NAMESPACES, write_specifications
 from spikesight.data.nwb_write.units import Progress, write_units
 from spikesight.data.session import Session
@@ -70,12 +71,21 @@ def write_session(
     path = Path(path)
     with _replacing(path, overwrite=overwrite) as temporary:
         _check_space(session, path)
-        with h5py.File(temporary, "x", locking=False) as file:
-            _write(NwbNodes(file, _identity(session)), session, progress)
+        with Sink(temporary) as sink:
+
+            def unit_written(done: int, total: int) -> None:
+                sink.check()
+                if progress is not None:
+                    progress(done, total)
+
+            with h5py.File(sink, "w") as file:
+                _write(NwbNodes(file, _identity(session)), session, unit_written)
+            sink.check()
+            os.fsync(sink)
     return path
 
 
-def _write(nodes: NwbNodes, session: Session, progress: Progress | None) -> None:
+def _write(nodes: NwbNodes, session: Session, unit_written: Progress) -> None:
     file = nodes.file
     nodes.label(file["/"], "NWBFile", "core", nwb_version=NAMESPACES["core"])
     write_specifications(file)
@@ -100,7 +110,7 @@ def _write(nodes: NwbNodes, session: Session, progress: Progress | None) -> None
         write_running(nodes, session.running)
     if session.pupil is not None:
         write_pupil(nodes, session.pupil)
-    write_units(nodes, session, progress)
+    write_units(nodes, session, unit_written)
 
 
 def _write_subject(nodes: NwbNodes, subject: Mapping[str, str]) -> None:
@@ -133,8 +143,6 @@ def _replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
         if isinstance(error, OutputError):
@@ -145,10 +153,7 @@ def _replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _reason(error: OSError) -> str:
-    # HDF5 tells of a full disk in the middle of a long message and leaves errno unset.
-    if error.errno == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
-        return os.strerror(errno.ENOSPC)
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _check_space(session: Session, path: Path) -> None:

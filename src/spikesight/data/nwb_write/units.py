@@ -59,9 +59,10 @@ FROM_CHANNEL: Final = frozenset(
 """Columns of ``Session.units`` that a reader takes from the peak channel, so that the file does not repeat them."""
 
 Progress = Callable[[int, int], object]
+"""Called with the number of units written so far and the number of all units."""
 
 
-def write_units(nodes: NwbNodes, session: Session, progress: Progress | None) -> None:
+def write_units(nodes: NwbNodes, session: Session, unit_written: Progress) -> None:
     """Write ``/units``; at most one unit's spikes and waveform are held in memory at a time.
 
     Raises
@@ -87,8 +88,7 @@ def write_units(nodes: NwbNodes, session: Session, progress: Progress | None) ->
     for done, unit_id in enumerate(units.index, start=1):
         for store in stores:
             store.write(int(unit_id))
-        if progress is not None:
-            progress(done, len(units))
+        unit_written(done, len(units))
 
 
 class _Store:
