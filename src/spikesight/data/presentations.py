@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikesight.data.invalid_times import find_invalid
 from spikesight.data.session import Session
-from spikesight.data.targets import is_missing, label_trials
+from spikesight.data.targets import is_missing, label_columns
 from spikesight.errors import (
     ConfigError,
     NoTrialsError,
@@ -135,7 +135,7 @@ def select_trials(
     probes = set(session.units["probe"]) - {""}
     invalid = find_invalid(session.invalid_times, start, stop, probes)
     blank = _find_blanks(table, columns)
-    block, label = _number_blocks(table), label_trials(table, columns)
+    block, label = _number_blocks(table), label_columns(table, columns)
 
     by_probe = invalid.by_probe if probe_invalid == "drop-trials" else {}
     reasons = {f"{INVALID}{tag}": rows for tag, rows in {**invalid.everywhere, **by_probe}.items()}

@@ -15,7 +15,7 @@ _MISSING: Final = frozenset({"", "n/a", "null", "nan"})
 _EXACT: Final = 2.0**53
 
 
-def label_trials(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[Any]:
+def label_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[Any]:
     """Label each presentation.
 
     Parameters
@@ -68,7 +68,7 @@ def _label_column(values: pd.Series) -> NDArray[Any]:
         text = values.astype(str)
         parsed = {item: parse_number(item) for item in text[~missing].unique()}
         if any(number is None for number in parsed.values()):
-            return np.where(missing, BLANK, text.to_numpy(np.str_))
+            return np.array(text.mask(missing, BLANK).tolist(), np.str_)
         numbers = text.map(parsed).to_numpy(np.float64)
     if missing.any() and (numbers[~missing] < 0).any():
         return np.array([BLANK if gone else _text(n) for gone, n in zip(missing, _whole(numbers), strict=True)])
