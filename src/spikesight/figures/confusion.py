@@ -1,5 +1,7 @@
 """Which class was taken for which."""
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_LABELS = 24
+
+
+def sort_labels(labels: Iterable[object]) -> list[str]:
+    """Sort labels as a reader counts: ``-1, 2, 10``, also for numbers inside text such as ``"x=-20, y=5"``."""
+    return sorted({str(label) for label in labels}, key=_counting_key)
+
+
+def count_confusions(y_true: Iterable[object], y_pred: Iterable[object]) -> xr.DataArray:
+    """Count how often each class was decoded as each class.
+
+    Parameters
+    ----------
+    y_true, y_pred
+        Label shown and label decoded of every test trial, shape (n_trials,).
+
+    Returns
+    -------
+    xarray.DataArray
+        Trials, dims ``(y_true, y_pred)``, both over all labels that occur, sorted by `sort_labels`.
+    """
+    shown, decoded = [str(label) for label in y_true], [str(label) for label in y_pred]
+    labels = sort_labels([*shown, *decoded])
+    place = {label: row for row, label in enumerate(labels)}
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(counts, ([place[label] for label in shown], [place[label] for label in decoded]), 1)
+    return xr.DataArray(counts, dims=("y_true", "y_pred"), coords={"y_true": labels, "y_pred": labels})
 
 
 def plot_confusion_matrix(confusion: xr.DataArray, ax: "Axes | None" = None) -> "Axes":
@@ -44,3 +72,9 @@ def plot_confusion_matrix(confusion: xr.DataArray, ax: "Axes | None" = None) -> 
     ax.set_ylabel("shown class")
     ax.figure.colorbar(image, ax=ax, label="trials of the shown class (%)", shrink=0.85)
     return ax
+
+
+def _counting_key(label: str) -> list[tuple[int, float, str]]:
+    """Split a label into numbers and the text between, numbers first."""
+    parts = re.split(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", label)
+    return [(1, 0.0, part) if index % 2 == 0 else (0, float(part), "") for index, part in enumerate(parts) if part]

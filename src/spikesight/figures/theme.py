@@ -1,7 +1,8 @@
 """One look for every figure, on paper and in the report.
 
 The colours are those of Okabe and Ito (2008), which readers with any common colour blindness tell apart; the
-sequential scale runs from white through their blue to near black, so that it survives a grey printer.
+sequential scale runs from white through their blue to near black, so that it survives a grey printer, and darkens
+fast at first, so that a rare confusion is seen beside a diagonal of 100 %.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ RULE = "#d9dee3"
 ACCENT = "#0072b2"
 REFERENCE = "#d55e00"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#5b6570", "#8c6d1f")
-SEQUENTIAL = ("#ffffff", "#cfe3f1", "#7db8dd", "#0072b2", "#06304d")
+SEQUENTIAL = ((0.0, "#ffffff"), (0.04, "#cfe3f1"), (0.2, "#7db8dd"), (0.6, "#0072b2"), (1.0, "#06304d"))
 
 _RC: dict[Any, Any] = {
     "axes.edgecolor": SOFT_INK,

@@ -1,0 +1,218 @@
+"""One self-contained HTML page about a run: it opens from disk, needs no network, and lets no file's text run."""
+
+import base64
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+import spikesight
+from spikesight.errors import RunDirectoryError
+from spikesight.figures import theme
+from spikesight.figures.confusion import count_confusions
+from spikesight.report_text import headline, methods, provenance_rows
+from spikesight.run_record import REFERENCE, RunRecord, read_run
+from spikesight.statistics import WHAT_INTERVALS_COVER
+
+REPORT: Final = "report.html"
+MOST_CONFUSION_CELLS: Final = 120_000
+"""Non-zero cells of confusion matrices in one page, shared by its sessions: about 1 MB."""
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Write the report of a run directory.
+
+    Parameters
+    ----------
+    run
+        A run directory that has results.
+    out
+        The file to write; None means ``report.html`` in the run directory.
+
+    Returns
+    -------
+    Path
+        The file, which appears only when it is complete.
+
+    Raises
+    ------
+    RunDirectoryError
+        If ``run`` has no results or is damaged, or ``out`` cannot be written.
+    """
+    path = out if out is not None else run / REPORT
+    _write_whole(path, render(read_run(run)))
+    return path
+
+
+def render(record: RunRecord) -> str:
+    """Return the page of a run as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spikesight", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, seconds=_seconds, count=_count)
+    scripts = [_plotly(), _packaged("report.js")]
+    several = record.over_sessions is not None
+    sessions = [_session(record, card) for card in record.cards]
+    return environment.get_template("report.html").render(
+        title=headline(record)["question"],
+        headline=headline(record),
+        policy=_content_policy(scripts),
+        style=Markup(_packaged("report.css")),
+        scripts=[Markup(script) for script in scripts],
+        data=embedded_json(_page_data(record, sessions)),
+        several=several,
+        over_sessions=_rows(record.over_sessions) if record.over_sessions is not None else [],
+        sessions=sessions,
+        interval_note=WHAT_INTERVALS_COVER,
+        methods=methods(record),
+        provenance=provenance_rows(record.provenance),
+        config=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
+        failures=record.failures,
+        version=spikesight.__version__,
+    )
+
+
+def embedded_json(value: object) -> Markup:
+    r"""Write JSON that may stand inside a ``<script>``: no ``<``, ``>`` or ``&`` is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, which JSON does not have.
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _session(record: RunRecord, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the page shows of one session."""
+    name = str(card["session_id"])
+    table = record.per_session[record.per_session["session"].astype(str) == name]
+    budget = MOST_CONFUSION_CELLS // max(1, len(record.cards))
+    panels = record.panels.get(name, {})
+    return {
+        "id": name,
+        "card": card,
+        "leaderboard": _rows(table),
+        "confusion": _confusions(record.predictions, name, table, budget),
+        "raster": panels.get("raster"),
+        "rates": panels.get("rates"),
+        "left_out": dict(card.get("panels_left_out", {})),
+    }
+
+
+def _page_data(record: RunRecord, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Collect what the page's own script draws."""
+    drawn = ("id", "leaderboard", "confusion", "raster", "rates")
+    return {
+        "theme": {
+            "ink": theme.INK,
+            "soft": theme.SOFT_INK,
+            "rule": theme.RULE,
+            "accent": theme.ACCENT,
+            "reference": theme.REFERENCE,
+            "palette": theme.PALETTE,
+            "sequential": theme.SEQUENTIAL,
+        },
+        "sessions": [{key: session[key] for key in drawn} for session in sessions],
+        "overSessions": _rows(record.over_sessions) if record.over_sessions is not None else None,
+    }
+
+
+def _confusions(predictions: pd.DataFrame, session: str, table: pd.DataFrame, budget: int) -> dict[str, Any]:
+    """Confusion matrices as (shown, decoded, trials) triples, for the best rows that fit the budget of cells.
+
+    The first matrix is always there.
+    """
+    own = predictions[predictions["session"].astype(str) == session]
+    by_row = dict(iter(own.groupby(["decoder", "selection"], sort=False)))
+    labels = [str(label) for label in count_confusions(own["y_true"], own["y_pred"])["y_true"].to_numpy()]
+    place = {label: at for at, label in enumerate(labels)}
+    rows: list[dict[str, Any]] = []
+    for decoder, selection in table[["decoder", "selection"]].itertuples(index=False):
+        trials = by_row[decoder, selection]
+        pairs = trials.groupby(["y_true", "y_pred"], sort=False).size().reset_index(name="n")
+        budget -= len(pairs)
+        if rows and budget < 0:
+            break
+        triples = zip(pairs["y_true"].map(place), pairs["y_pred"].map(place), pairs["n"], strict=True)
+        cells = [int(number) for triple in triples for number in triple]
+        rows.append({"decoder": str(decoder), "selection": str(selection), "cells": cells})
+    first = next((at for at, row in enumerate(rows) if row["selection"] != REFERENCE), 0)
+    return {"labels": labels, "rows": rows, "first": first, "left_out": len(table) - len(rows)}
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a leaderboard; NaN, which JSON does not have, becomes None."""
+    records = table.to_dict("records")
+    rows = [{str(key): None if _is_nan(value) else value for key, value in record.items()} for record in records]
+    return [{**row, "is_reference": row["selection"] == REFERENCE} for row in rows]
+
+
+def _content_policy(scripts: list[str]) -> str:
+    """Allow the page's own two scripts by their hash and nothing else: no network, no inline handler."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs()).replace("\r\n", "\n")
+
+
+def _packaged(name: str) -> str:
+    return (resources.files("spikesight") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write under a temporary name beside ``path``, then rename."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise RunDirectoryError(
+            f"cannot write the report {path}: {error.strerror or error}. Choose another file with --out."
+        ) from error
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _percent(value: float | None) -> str:
+    """Write a fraction as a percentage without its sign."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value / 60:.1f} min" if value >= 120 else f"{value:.1f} s" if value >= 0.95 else f"{1000 * value:.0f} ms"
+
+
+def _count(value: float) -> str:
+    """Write a whole number with thin spaces between thousands."""
+    return f"{int(value):,}".replace(",", "\u202f")

@@ -1,0 +1,99 @@
+"""A finished run directory, read back for tables and reports."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import yaml
+
+from spikesight.errors import RunDirectoryError
+from spikesight.leaderboard import mean_leaderboard, session_leaderboard
+from spikesight.session_overview import panels_file
+from spikesight.tracking import CONFIG, FAILURES, PREDICTIONS, PROVENANCE, RESULTS
+
+SESSIONS: Final = "sessions.json"
+REFERENCE: Final = "reference"
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What a benchmark left in its run directory.
+
+    Attributes
+    ----------
+    path
+        The run directory.
+    config, provenance
+        What was asked; with which versions, seed, commit and inputs.
+    results, predictions
+        One row per fold; one row per test trial.
+    per_session
+        The leaderboard of every session, best first.
+    over_sessions
+        The leaderboard of the mean over sessions; None for a single session.
+    cards
+        Session cards, in the order of the sessions.
+    panels
+        Raster excerpt and area rates by session id; a session without them is absent.
+    failures
+        Cells that could not be finished, and why.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    per_session: pd.DataFrame
+    over_sessions: pd.DataFrame | None
+    cards: list[dict[str, Any]]
+    panels: dict[str, dict[str, Any]]
+    failures: list[dict[str, Any]]
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run directory that has results.
+
+    Raises
+    ------
+    RunDirectoryError
+        If ``path`` is no run directory, has no results yet, or one of its files is damaged.
+    """
+    if not (path / CONFIG).is_file():
+        raise RunDirectoryError(f"expected a run directory, {path} has no {CONFIG}. Give the directory of a benchmark.")
+    if not (path / RESULTS).is_file():
+        raise RunDirectoryError(f"{path} has no {RESULTS} yet: the benchmark was stopped. Start it again to finish it.")
+    config = _read(path / CONFIG)
+    results, predictions = _read(path / RESULTS), _read(path / PREDICTIONS)
+    if results.empty or predictions.empty:
+        raise RunDirectoryError(f"{path} holds no finished result: every decoder failed; {FAILURES} says why.")
+    cards = _read(path / SESSIONS)
+    per_session = session_leaderboard(results, predictions)
+    several = per_session["session"].nunique() > 1
+    ids = [str(card["session_id"]) for card in cards]
+    return RunRecord(
+        path=path,
+        config=config,
+        provenance=_read(path / PROVENANCE),
+        results=results,
+        predictions=predictions,
+        per_session=per_session,
+        over_sessions=mean_leaderboard(per_session, predictions) if several else None,
+        cards=cards,
+        panels={name: _read(path / panels_file(name)) for name in ids if (path / panels_file(name)).is_file()},
+        failures=_read(path / FAILURES) if (path / FAILURES).is_file() else [],
+    )
+
+
+def _read(file: Path) -> Any:
+    """Read a YAML, JSON or Parquet file by its suffix."""
+    try:
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file)
+        text = file.read_text(encoding="utf-8")
+        return yaml.safe_load(text) if file.suffix == ".yaml" else json.loads(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise RunDirectoryError(f"cannot read {file}: {reason}. Delete it and run the benchmark again.") from error

@@ -1,0 +1,244 @@
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from example_run import write_run
+from spikesight.errors import RunDirectoryError
+from spikesight.report import embedded_json, render, write_report
+from spikesight.run_record import read_run
+
+EVIL = "</script><img onerror=x>"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+
+
+def _data(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return dict(json.loads(found.group(1)))
+
+
+def _markup(page: str) -> str:
+    """The page without what its scripts hold."""
+    return re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def test_write_report_writes_one_page_into_the_run_directory(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    path = write_report(run)
+    assert path == run / "report.html"
+    assert not list(run.glob("*.tmp")) + list(run.glob(".*.tmp"))
+
+
+def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
+    markup = _markup(render(read_run(write_run(tmp_path / "run"))))
+    header = re.sub(r"<[^>]+>|\s+", " ", markup[markup.index("<header>") : markup.index("</header>")])
+    assert "Which frame of natural_scenes was shown?" in header
+    assert re.search(r"\d\d\.\d\s% +of test trials are decoded correctly by +fa-lda", header)
+    assert re.search(r"95\s% interval \d\d\.\d to \d\d\.\d\s%", header)
+    assert re.search(r"most frequent class gives 8\.3\s%", header)
+    assert re.search(r"oracle.*reaches \d\d\.\d\s%", header)
+    assert "40 units in VISp, LGd, CA1 of session session 0; 360 trials of 12 classes" in header
+    assert "blanks a class of their own" in header
+
+
+def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> None:
+    record = read_run(write_run(tmp_path / "run"))
+    markup = _markup(render(record))
+    board = markup[markup.index('<table class="board">') : markup.index("</table>")]
+    assert board.count("<tr") == 1 + len(record.per_session)
+    for row in record.per_session.itertuples():
+        assert f"{100 * row.accuracy:.1f}" in board
+        assert f"{100 * row.low:.1f}&#8202;&ndash;&#8202;{100 * row.high:.1f}" in board
+    assert "They cover the sampling of test trials only" in re.sub(r"\s+", " ", markup)
+
+
+def test_the_card_says_what_was_left_out_and_why(tmp_path: Path) -> None:
+    markup = re.sub(r"<[^>]+>", "", _markup(render(read_run(write_run(tmp_path / "run")))))
+    for words in ("quality: 12", "isi_violations_maximum: 3", "invalid times: 2", "Filters: quality = good"):
+        assert words in markup
+
+
+def test_a_panel_without_data_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    page = render(read_run(write_run(tmp_path / "run", panels=False)))
+    assert "Raster left out: the file holds spike counts, not spike times." in page
+    assert "Mean rate per area left out: the file holds spike counts, not spike times." in page
+    assert 'data-plot="raster"' not in page
+    assert 'data-plot="rates"' not in page
+
+
+def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
+    record = read_run(write_run(tmp_path / "run"))
+    confusion = _data(render(record))["sessions"][0]["confusion"]
+    assert confusion["labels"] == [str(label) for label in range(12)]
+    row = confusion["rows"][confusion["first"]]
+    assert (row["decoder"], row["selection"]) == ("fa-lda", "tuned")
+    cells = [row["cells"][at : at + 3] for at in range(0, len(row["cells"]), 3)]
+    own = record.predictions.query("decoder == 'fa-lda' and selection == 'tuned'")
+    assert sum(n for _, _, n in cells) == len(own)
+    assert sum(n for shown, decoded, n in cells if shown == decoded) == own["correct"].sum()
+
+
+def test_confusion_matrices_beyond_the_budget_are_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spikesight.report.MOST_CONFUSION_CELLS", 150)
+    page = render(read_run(write_run(tmp_path / "run")))
+    confusion = _data(page)["sessions"][0]["confusion"]
+    assert len(confusion["rows"]) + confusion["left_out"] == 8
+    assert confusion["rows"]
+    assert f"{confusion['left_out']} more are in predictions.parquet" in page
+
+
+def test_several_sessions_have_a_mean_leaderboard_and_a_chooser(tmp_path: Path) -> None:
+    page = render(read_run(write_run(tmp_path / "run", n_sessions=3)))
+    assert "Leaderboard, mean over 3 sessions" in page
+    assert re.findall(r'<option value="(\d)">session \d', page) == ["0", "1", "2"]
+    assert [row["n_sessions"] for row in _data(page)["overSessions"]] == [3] * 8
+
+
+def test_failed_cells_are_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    failure = {"session": "a", "decoder": "lda", "selection": "tuned", "fold": 1, "error": f"singular {EVIL}"}
+    (run / "failures.json").write_text(json.dumps([failure]))
+    page = render(read_run(run))
+    assert "a, lda (tuned), fold 1: singular &lt;/script&gt;" in page
+
+
+def test_a_run_of_references_alone_has_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("example_run.REACHED", {"chance": 0.1})
+    assert "Only references were run." in _markup(render(read_run(write_run(tmp_path / "run"))))
+
+
+def test_every_string_of_a_file_is_escaped_in_html_and_in_json(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", stimulus=EVIL, area=EVIL, label=f"{EVIL} {{}}", session=f"{EVIL} {{}}")
+    page = render(read_run(run))
+    assert EVIL not in page
+    assert "<img" not in _markup(page)
+    data = _data(page)
+    assert data["sessions"][0]["id"] == f"{EVIL} 0"
+    assert data["sessions"][0]["raster"]["units"][0][1] == EVIL
+
+
+def test_the_page_names_no_address_to_load_from(tmp_path: Path) -> None:
+    markup = _markup(render(read_run(write_run(tmp_path / "run"))))
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', markup)
+    assert "@import" not in markup
+    assert "url(" not in markup
+
+
+def test_the_data_of_one_session_stays_small(tmp_path: Path) -> None:
+    page = render(read_run(write_run(tmp_path / "run", n_classes=119, n_trials=5950)))
+    found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    assert len(found.group(1)) < 2e6
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))
+def test_embedded_json_reads_back_and_cannot_close_its_script(value: object) -> None:
+    text = str(embedded_json(value))
+    assert json.loads(text) == value
+    assert not set("<>&\u2028\u2029") & set(text)
+
+
+def test_embedded_json_refuses_what_json_does_not_have() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        embedded_json({"accuracy": float("nan")})
+
+
+def test_a_folder_that_is_no_run_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"has no config\.yaml"):
+        write_report(tmp_path)
+
+
+def test_a_run_that_was_stopped_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "results.parquet").unlink()
+    with pytest.raises(RunDirectoryError, match="Start it again"):
+        write_report(run)
+
+
+@pytest.mark.parametrize(
+    "name", ["results.parquet", "predictions.parquet", "config.yaml", "sessions.json", "provenance.json"]
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path / "run")
+    (run / name).write_text("{[")
+    with pytest.raises(RunDirectoryError, match=re.escape(name)):
+        write_report(run)
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunDirectoryError, match="cannot write the report"):
+        write_report(run, tmp_path / "file" / "report.html")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunDirectoryError, match="cannot write the report"):
+        write_report(run, tmp_path / "folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "run"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no chromium on this machine: install it to open the report as a reader does")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def _opened(browser: Any, path: Path, width: int = 1280) -> tuple[Any, list[str]]:
+    """Open a page; return it and everything that it complained of or asked the network for."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: heard.append(f"error: {error}"))
+    page.on("request", lambda request: heard.append(request.url) if not request.url.startswith("file:") else None)
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-drawn]", timeout=30_000)
+    return page, heard
+
+
+def test_a_browser_draws_every_panel_without_network_or_complaint(tmp_path: Path, browser: Any) -> None:
+    page, heard = _opened(browser, write_report(write_run(tmp_path / "run")))
+    drawn = page.eval_on_selector_all(".js-plotly-plot", "plots => plots.length")
+    assert drawn == 4 + 4  # leaderboard, rates, confusion, classes; a raster of each of four classes
+    assert page.locator('[data-plot="leaderboard"] .point').count() >= 8
+    page.select_option('[data-choose="decoder"]', label="svc-linear (default)")
+    page.select_option('[data-choose="repeat"]', label="3")
+    page.wait_for_timeout(200)
+    assert heard == []
+    page.close()
+
+
+def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, browser: Any) -> None:
+    run = write_run(
+        tmp_path / "run", n_sessions=2, stimulus=EVIL, area=EVIL, label=f"{EVIL}{{}}", session=f"{EVIL} {{}}"
+    )
+    page, heard = _opened(browser, write_report(run))
+    assert page.locator("img").count() == 0
+    assert EVIL in page.locator("h1").inner_text()
+    page.select_option("#session", "1")
+    page.wait_for_timeout(200)
+    assert page.locator("article:visible .session-name").inner_text() == f"Session {EVIL} 1"
+    assert heard == []
+    page.close()
+
+
+def test_a_browser_as_narrow_as_a_phone_does_not_scroll_sideways(tmp_path: Path, browser: Any) -> None:
+    page, heard = _opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")), width=380)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert heard == []
+    page.close()
