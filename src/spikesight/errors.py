@@ -17,6 +17,7 @@ A message says what was expected, what came, and what to do about it::
     |   `-- UnknownNameError           no decoder, preset or splitter of that name
     |-- DecoderError                   a fitted decoder that does not fit the question put to it
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
+    |-- WorkerError                    a worker process died
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
 """
 
@@ -89,6 +90,10 @@ class DecoderError(SpikesightError, ValueError):
 
 class OutputError(SpikesightError, OSError):
     """A file that cannot be written: it exists already, or there is no folder, permission or space for it."""
+
+
+class WorkerError(SpikesightError):
+    """A worker process died, most likely because memory ran out."""
 
 
 class RunDirectoryError(SpikesightError):

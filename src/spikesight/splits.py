@@ -7,7 +7,7 @@ were trained on is not new: ``BlockKFold`` and ``LastBlock`` keep a gap. ``Repea
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +53,7 @@ class BlockKFold:
 
     n_splits: int = 5
     gap: int = 10
+    name: ClassVar[str] = "block-kfold"
 
     def __post_init__(self) -> None:
         """Refuse fewer than two folds and negative gaps (``ConfigError``)."""
@@ -106,6 +107,7 @@ class RepeatKFold:
     """
 
     n_splits: int = 5
+    name: ClassVar[str] = "repeat-kfold"
 
     def __post_init__(self) -> None:
         """Refuse fewer than two folds (``ConfigError``)."""
@@ -150,6 +152,7 @@ class LastBlock:
 
     gap: int = 10
     fraction: float = 0.2
+    name: ClassVar[str] = "last-block"
 
     def __post_init__(self) -> None:
         """Refuse negative gaps and impossible fractions (``ConfigError``)."""
@@ -179,7 +182,7 @@ class LastBlock:
         return 1
 
 
-SPLITTERS: Final = ("block-kfold", "repeat-kfold", "last-block")
+SPLITTERS: Final = (BlockKFold.name, RepeatKFold.name, LastBlock.name)
 
 
 def make_splitter(name: str, n_splits: int = 5, gap: int = 10) -> Splitter:
@@ -198,11 +201,11 @@ def make_splitter(name: str, n_splits: int = 5, gap: int = 10) -> Splitter:
     UnknownNameError
         If there is no such splitter; offers the nearest name.
     """
-    if name == "block-kfold":
+    if name == BlockKFold.name:
         return BlockKFold(n_splits, gap)
-    if name == "repeat-kfold":
+    if name == RepeatKFold.name:
         return RepeatKFold(n_splits)
-    if name == "last-block":
+    if name == LastBlock.name:
         _check_n_splits(n_splits)
         return LastBlock(gap, 1 / n_splits)
     raise UnknownNameError("splitter", name, SPLITTERS)

@@ -67,7 +67,7 @@ def block_bootstrap(
     the circular block bootstrap (Politis & Romano 1992): runs start at any trial and wrap around the session's end.
     With few runs percentiles are too narrow, so their level is widened from normal to Student quantiles with
     (number of runs - 1) degrees of freedom (the expanded percentile interval; Hesterberg 2015, Am. Stat. 69:371).
-    On simulated trials 92 to 97 % of nominal 95 % intervals held the true accuracy (120 to 5950 trials, independent or
+    On simulated trials 89 to 97 % of nominal 95 % intervals held the true accuracy (120 to 5950 trials, independent or
     correlated over 10 trials), but only 78 to 88 % where accuracy drifted over 33 trials, nearly the length of a run.
 
     Parameters

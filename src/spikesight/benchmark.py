@@ -1,0 +1,317 @@
+"""Sessions x decoders x folds: on equal terms, in parallel, resumable."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import joblib
+import pandas as pd
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from spikesight import schema
+from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells
+from spikesight.errors import ConfigError, WorkerError
+from spikesight.evaluation import (
+    DEFAULT,
+    PREDICTION_COLUMNS,
+    REFERENCE,
+    RESULT_COLUMNS,
+    TUNED,
+    Contender,
+    Problem,
+    as_problem,
+    contender,
+    gap_of,
+)
+from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
+from spikesight.tracking import DECODERS, FAILURES, PREDICTIONS, RESULTS, RunDirectory
+
+CHANCE: Final = "chance"
+FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
+
+BYTES_PER_PROCESS: Final = 250 * 1024**2
+"""An interpreter with the libraries that decoders need."""
+WORKING_COPIES: Final = 4
+"""Float64 copies of a session's trials that a decoder holds while it is fitted."""
+
+OnCell = Callable[[int, int, Mapping[str, Any]], object]
+
+
+class Evaluation(NamedTuple):
+    """What came out.
+
+    Attributes
+    ----------
+    results
+        One row per session, decoder, selection and fold: ``RESULT_COLUMNS``.
+    predictions
+        One row per test trial of each of these: ``PREDICTION_COLUMNS``.
+    failures
+        One row per fold in which a decoder raised, with the reason: ``FAILURE_COLUMNS``. Empty when all went well.
+    """
+
+    results: pd.DataFrame
+    predictions: pd.DataFrame
+    failures: pd.DataFrame
+
+
+def evaluate(
+    decoder: Any,
+    dataset: xr.Dataset,
+    splitter: Splitter | None = None,
+    *,
+    selection: str = DEFAULT,
+    candidates: Sequence[Mapping[str, Any]] = (),
+    seed: int = 0,
+) -> Evaluation:
+    """Score one decoder on one session, fold by fold, in this process.
+
+    Parameters
+    ----------
+    decoder
+        Registered name, or an unfitted scikit-learn classifier.
+    dataset
+        Binned trials in time order.
+    splitter
+        How test trials are set aside; None means ``BlockKFold()``.
+    selection
+        ``"default"``, or ``"tuned"``: constants are chosen on training trials among the candidates.
+    candidates
+        Parameters to choose from, for a ``decoder`` that is not a name.
+    seed
+        Value of every ``random_state`` in the decoder.
+
+    Returns
+    -------
+    Evaluation
+        A fold in which the decoder raises is a row of ``failures``; the other folds go on.
+
+    Raises
+    ------
+    DataError
+        If the dataset is not fit for these folds (too few repeats, a gap that leaves no training trials, ...).
+    ConfigError
+        If a decoder that is not a name is to be tuned without candidates.
+    """
+    if isinstance(decoder, str):
+        entrant = contender(decoder, selection)
+    elif selection == TUNED and not candidates:
+        raise ConfigError(f"to tune {type(decoder).__name__}, expected candidates to choose from, got none.")
+    else:
+        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
+    splitter = BlockKFold() if splitter is None else splitter
+    problem = as_problem(dataset)
+    folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
+    cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
+    outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
+    failures = [
+        _failure(cell, problem.session, seed, outcome)
+        for cell, outcome in zip(cells, outcomes, strict=True)
+        if outcome.error
+    ]
+    return Evaluation(
+        _stack([outcome.result for outcome in outcomes if outcome.result is not None], RESULT_COLUMNS),
+        _stack([outcome.predictions for outcome in outcomes if outcome.predictions is not None], PREDICTION_COLUMNS),
+        pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)),
+    )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Decoders on sessions, every one with the same trials, bins, folds and number of candidates.
+
+    Parameters
+    ----------
+    datasets
+        Binned trials per session id. A mapping that loads on access is asked for each session twice: first to check
+        that its trials suffice for the folds, then to decode it.
+    decoders
+        Registered names. ``chance`` is always there, as a reference.
+    splitter
+        How test trials are set aside.
+    selections
+        ``"tuned"``, ``"default"`` or both.
+    references
+        More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
+    seed
+        Value of every ``random_state``.
+    jobs
+        Processes at a time, each with one BLAS thread.
+    save_decoders
+        Keep every fitted decoder in the run directory, as ``decoders/<part>``.
+    """
+
+    datasets: Mapping[str, xr.Dataset]
+    decoders: Sequence[str]
+    splitter: Splitter = field(default_factory=BlockKFold)
+    selections: Sequence[str] = (TUNED, DEFAULT)
+    references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    seed: int = 0
+    jobs: int = 1
+    save_decoders: bool = False
+
+    def memory_estimate(self) -> int:
+        """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
+        sizes = [dataset[schema.SPIKE_COUNTS].size for dataset in self.datasets.values()]
+        stored = [dataset[schema.SPIKE_COUNTS].nbytes for dataset in self.datasets.values()]
+        shared = max(stored) if self.jobs > 1 else 0
+        return int(sum(stored) + shared + self.jobs * (BYTES_PER_PROCESS + WORKING_COPIES * 8 * max(sizes)))
+
+    def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
+        """Decode what the run directory does not hold yet, then assemble the tables.
+
+        Each finished cell (one decoder on one fold of one session) is written at once: after Ctrl-C, a killed worker
+        or a full disk, a run with the same config continues where this one stopped. A cell counts as the same if
+        trials, rows, decoder, constants, seed and the code that decides numbers are. Cells that failed are tried
+        again.
+
+        Parameters
+        ----------
+        run
+            An open run directory.
+        on_cell
+            Called after each cell with the number done, the number in all, and the cell's row of results (or of
+            failures, which has ``error``).
+
+        Returns
+        -------
+        Evaluation
+            Also written: ``results.parquet``, ``predictions.parquet``, ``failures.json``.
+
+        Raises
+        ------
+        UnknownNameError
+            If a decoder is not registered.
+        DataError
+            If a session is not fit for the folds. Nothing has been fitted then.
+        WorkerError
+            If a worker process died, most likely for lack of memory.
+        """
+        tuned = TUNED in self.selections
+        folds = {
+            session: _checked_folds(as_problem(dataset, session), self.splitter, tuned=tuned)
+            for session, dataset in self.datasets.items()
+        }
+        contenders = {session: self._contenders(session) for session in self.datasets}
+        total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
+        run.log("benchmark started", cells=total, jobs=self.jobs, memory_estimate_bytes=self.memory_estimate())
+        tell = _Progress(total, on_cell)
+        parts: list[str] = []
+        failures: list[dict[str, Any]] = []
+        for session in self.datasets:
+            problem = as_problem(self.datasets[session], session)
+            cells = name_cells(contenders[session], problem, folds[session], self.splitter, self.seed)
+            parts += [cell.part for cell in cells]
+            finished = run.finished_parts()
+            for cell in cells:
+                if cell.part in finished:
+                    tell(_row(run.read_part(cell.part)[0]))
+            missing = [cell for cell in cells if cell.part not in finished]
+            for cell, outcome in self._outcomes(missing, problem, run.path / DECODERS):
+                row = _record(run, cell, session, self.seed, outcome)
+                if outcome.error:
+                    failures.append(row)
+                tell(row)
+        return _assemble(run, parts, failures)
+
+    def _contenders(self, session: str) -> list[Contender]:
+        """List references first, then every decoder with every selection."""
+        extra = self.references.get(session, {})
+        return [
+            contender(CHANCE, REFERENCE),
+            *(Contender(name, REFERENCE, estimator) for name, estimator in extra.items()),
+            *(contender(name, how) for name in self.decoders if name != CHANCE for how in self.selections),
+        ]
+
+    def _outcomes(self, cells: list[Cell], problem: Problem, folder: Path) -> Iterator[tuple[Cell, Outcome]]:
+        """Attempt cells in this process or in others, in the order in which they end."""
+        # The slow ones first: the last minutes are then filled by quick ones.
+        order = sorted(cells, key=lambda cell: cell.contender.selection != TUNED)
+        save_to = folder if self.save_decoders else None
+        if self.jobs == 1:
+            with threadpool_limits(1):
+                for cell in order:
+                    yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, save_to)
+            return
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            # Arrays over a megabyte reach the workers as one memory-mapped file, not as a copy per cell.
+            parallel = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered")
+        place = {cell.part: cell for cell in order}
+        tasks = (joblib.delayed(attempt_named)(cell, problem, self.splitter, self.seed, save_to) for cell in order)
+        try:
+            for part, outcome in parallel(tasks):
+                yield place[part], outcome
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                f"a worker process died while decoding session {problem.session!r}, most likely because memory ran "
+                f"out ({self.jobs} at a time). Finished cells are kept: run again, with fewer jobs, to continue."
+            ) from error
+
+
+class _Progress:
+    """Counts cells for the caller's callback."""
+
+    def __init__(self, total: int, on_cell: OnCell | None) -> None:
+        self._done = 0
+        self._total = total
+        self._on_cell = on_cell
+
+    def __call__(self, row: Mapping[str, Any]) -> None:
+        self._done += 1
+        if self._on_cell is not None:
+            self._on_cell(self._done, self._total, row)
+
+
+def _checked_folds(problem: Problem, splitter: Splitter, *, tuned: bool) -> list[Fold]:
+    """Make the folds, the inner ones too: a session that is not fit for them should fail before hours of work."""
+    folds = list(splitter.split(problem.X, problem.y, problem.groups))
+    if tuned:
+        for train, _ in folds:
+            inner_folds(train, problem.groups, gap_of(splitter))
+    return folds
+
+
+def _record(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:
+    """Write a cell's part and its line in the log; return its row."""
+    key = {"part": cell.part}
+    for warning in outcome.warnings:
+        run.log("warning", **key, warning=warning)
+    if outcome.result is None or outcome.predictions is None:
+        row = _failure(cell, session, seed, outcome)
+        run.log("cell failed", **key, error=outcome.error, traceback=outcome.traceback)
+        return row
+    run.write_part(cell.part, outcome.result, outcome.predictions)
+    row = _row(outcome.result)
+    run.log("cell finished", **key, accuracy=row["accuracy"], fit_seconds=row["fit_seconds"])
+    return row
+
+
+def _row(result: pd.DataFrame) -> dict[str, Any]:
+    return {str(name): value for name, value in result.iloc[0].to_dict().items()}
+
+
+def _failure(cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:
+    values = (session, cell.contender.name, cell.contender.selection, cell.fold, seed, outcome.error)
+    return dict(zip(FAILURE_COLUMNS, values, strict=True))
+
+
+def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> Evaluation:
+    """Put the parts together in the order of the plan, whatever the order in which they ended."""
+    finished = run.finished_parts()
+    pairs = [run.read_part(part) for part in parts if part in finished]
+    results = _stack([result for result, _ in pairs], RESULT_COLUMNS)
+    predictions = _stack([prediction for _, prediction in pairs], PREDICTION_COLUMNS)
+    run.write_table(PREDICTIONS, predictions)
+    run.write_table(RESULTS, results)
+    run.write_json(FAILURES, list(failures))
+    run.log("benchmark finished", cells=len(pairs), failed=len(failures))
+    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
+
+
+def _stack(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(tables, ignore_index=True)[list(columns)]

@@ -1,0 +1,87 @@
+"""One decoder on one fold, as a piece of work that can be named, sent to a process and stored."""
+
+import re
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joblib
+import pandas as pd
+
+from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
+from spikesight.provenance import code_digest
+from spikesight.splits import Fold, Splitter
+
+
+class Cell(NamedTuple):
+    """One decoder on one fold, and the name of its part in the run directory."""
+
+    contender: Contender
+    fold: int
+    rows: Fold
+    part: str
+
+
+class Outcome(NamedTuple):
+    """The result and the predictions of a cell, or the error and its traceback; and the warnings on the way."""
+
+    result: pd.DataFrame | None
+    predictions: pd.DataFrame | None
+    error: str = ""
+    traceback: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def name_cells(
+    contenders: Sequence[Contender], problem: Problem, folds: Sequence[Fold], splitter: Splitter, seed: int
+) -> list[Cell]:
+    """Name every cell after all that decides its numbers."""
+    # The class of a decoder and its parameters, not the decoder: an object's own bytes may change between processes.
+    trials = joblib.hash([problem.X, problem.y, problem.groups, problem.trials, problem.unit_ids])
+    described = [problem.session, dict(problem.described), splitter_name(splitter), gap_of(splitter)]
+    common = [trials, described, seed, code_digest()]
+    cells = []
+    for entrant in contenders:
+        kind = f"{type(entrant.estimator).__module__}.{type(entrant.estimator).__qualname__}"
+        terms = [kind, entrant.estimator.get_params(), [dict(candidate) for candidate in entrant.candidates]]
+        for fold, rows in enumerate(folds):
+            digest = joblib.hash([*common, entrant.name, entrant.selection, terms, fold, rows])
+            readable = f"{problem.session}-{entrant.name}-{entrant.selection}-fold{fold}"
+            cells.append(Cell(entrant, fold, rows, f"{re.sub(r'[^A-Za-z0-9-]+', '_', readable)[:100]}-{digest[:12]}"))
+    return cells
+
+
+def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None = None) -> Outcome:
+    """Run a cell and, if asked, store its decoder under ``save_to``; an error becomes part of the outcome."""
+    try:
+        decoder, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
+        if save_to is not None and cell.contender.selection != REFERENCE:
+            _save(decoder, save_to / cell.part, problem, result)
+    except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
+        reason = " ".join(str(error).split())
+        return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
+    return Outcome(result, predictions)
+
+
+def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None) -> Outcome:
+    """Keep warnings for the log: on the screen they would cover the progress bar once per fold and process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcome = attempt(cell, problem, splitter, seed, save_to)
+    texts = dict.fromkeys(f"{warning.category.__name__}: {warning.message}" for warning in caught)
+    return outcome._replace(warnings=tuple(texts))
+
+
+def attempt_named(
+    cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None
+) -> tuple[str, Outcome]:
+    """Tell which cell it was: processes end in any order."""
+    return cell.part, attempt_quietly(cell, problem, splitter, seed, save_to)
+
+
+def _save(decoder: Any, folder: Path, problem: Problem, result: pd.DataFrame) -> None:
+    from spikesight.decoders.storage import save_decoder
+
+    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=result.iloc[0].to_dict())

@@ -1,0 +1,127 @@
+"""Where numbers come from: versions, commit, seed, machine, command line and input files."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGES: Final = ("spikesight", "numpy", "scipy", "pandas", "xarray", "scikit-learn", "h5py", "numba", "joblib")
+WHOLE_FILE_BELOW: Final = 2 * 1024**3
+"""Smaller files are hashed whole; of larger ones the size and the first and last ``END_SIZE`` bytes."""
+END_SIZE: Final = 1024**2
+
+DECIDES_NUMBERS: Final = ("evaluation.py", "metrics.py", "preprocessing.py", "splits.py", "decoders/*.py")
+"""Sources that decide what comes out of a given set of trials."""
+
+
+def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """Describe this process and its inputs, JSON-able.
+
+    Parameters
+    ----------
+    seed
+        Seed of everything random in the run.
+    inputs
+        Files that the run reads.
+
+    Returns
+    -------
+    dict
+        ``time`` (UTC), ``versions``, ``python``, ``git_commit`` and ``git_modified`` of the package's own checkout
+        (None where it is installed without one), ``code_digest``, ``seed``, ``hardware``, ``command_line``, ``inputs``.
+    """
+    commit, modified = _git_state()
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "git_commit": commit,
+        "git_modified": modified,
+        "code_digest": code_digest(),
+        "seed": seed,
+        "hardware": {
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "n_cpus": os.cpu_count(),
+            "memory_bytes": _memory_bytes(),
+        },
+        "command_line": list(sys.argv),
+        "inputs": [identify_file(path) for path in inputs],
+    }
+
+
+def code_digest() -> str:
+    """SHA-256 of the sources in ``DECIDES_NUMBERS``: cells decoded by other code are not the same cells."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for pattern in DECIDES_NUMBERS:
+        for source in sorted(package.glob(pattern)):
+            digest.update(f"{source.name}\0".encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def identify_file(path: str | Path) -> dict[str, Any]:
+    """Tell a file from any other: path, size (bytes), modification time (UTC) and SHA-256.
+
+    ``digest_of`` says whether the digest is that of the whole file or of its ends.
+    """
+    file = Path(path).resolve()
+    state = file.stat()
+    whole = state.st_size < WHOLE_FILE_BELOW
+    return {
+        "path": str(file),
+        "size": state.st_size,
+        "modified": datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="seconds"),
+        "sha256": _digest(file) if whole else _digest_of_ends(file, state.st_size),
+        "digest_of": "file" if whole else "size, first and last MiB",
+    }
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest_of_ends(file: Path, size: int) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    with file.open("rb") as stream:
+        digest.update(stream.read(END_SIZE))
+        stream.seek(-END_SIZE, os.SEEK_END)
+        digest.update(stream.read(END_SIZE))
+    return digest.hexdigest()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_state() -> tuple[str | None, bool | None]:
+    """Commit of the checkout that holds this very file, and whether its package differs from that commit."""
+    package = Path(__file__).parent
+    try:
+        # A site-packages folder may lie inside a checkout of something else, which does not track this file.
+        _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
+        return _git(package, "rev-parse", "HEAD").strip(), bool(_git(package, "status", "--porcelain", "--", "."))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not known on this platform
+        return None
