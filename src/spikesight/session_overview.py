@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikesight.data.binning import bin_spikes
 from spikesight.data.presentations import Trials
-from spikesight.schema import AREA, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TIME, TRIAL, UNIT
+from spikesight.schema import AREA, BLANK_FRAME, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TIME, TRIAL, UNIT
 
 MOST_CLASSES: Final = 4
 MOST_REPEATS: Final = 5
@@ -47,7 +47,8 @@ def session_card(dataset: xr.Dataset) -> dict[str, Any]:
     areas = dataset[AREA].to_series().astype(str).where(lambda area: area != "", "not given")
     per_area = areas.value_counts()
     seconds = float(_recorded_seconds(dataset).sum())
-    rates = dataset[SPIKE_COUNTS].sum((TRIAL, TIME), dtype=np.int64).to_series() / max(seconds, 1e-9)
+    spikes = dataset[SPIKE_COUNTS].sum((TRIAL, TIME), dtype=np.int64).to_series()
+    rates = spikes / seconds if seconds > 0 else spikes * np.nan  # a file of counts may hold no times
     repeats = dataset[TARGET].to_series().value_counts()
     return {
         "session_id": str(attrs.get("session_id", "")),
@@ -61,25 +62,23 @@ def session_card(dataset: xr.Dataset) -> dict[str, Any]:
         "blocks": _blocks(dataset),
         "n_units": dataset.sizes[UNIT],
         "units_per_area": {str(area): int(count) for area, count in per_area.items()},
-        "median_rate_per_area": {str(area): float(rates[areas == area].median()) for area in per_area.index},
+        "median_rate_per_area": {str(area): _number(rates[areas == area].median()) for area in per_area.index},
         "n_bins": dataset.sizes[TIME],
         "bin_size": _number(attrs.get("bin_size")),
-        "window": attrs.get("window"),
+        "window": _window(attrs.get("window")),
         "dropped_units": _reasons(attrs.get("dropped_units")),
         "dropped_trials": _reasons(attrs.get("dropped_trials")),
         "unit_filters": _reasons(attrs.get("unit_filters")),
     }
 
 
-def raster_excerpt(trials: Trials, *, blank: object = None) -> dict[str, Any]:
+def raster_excerpt(trials: Trials) -> dict[str, Any]:
     """Cut out the spikes of some repeats of a few classes in the most active units of each area.
 
     Parameters
     ----------
     trials
         Trials of one session with spike times.
-    blank
-        Label of a class to leave out.
 
     Returns
     -------
@@ -93,7 +92,9 @@ def raster_excerpt(trials: Trials, *, blank: object = None) -> dict[str, Any]:
     window = (-MARGIN, duration + MARGIN)
     rows, units = _raster_units(trials)
     times, offsets = trials.session.select_units(units.index.to_numpy()).checked_spike_times()
-    labels = [label for label in sorted(table[TARGET].unique()) if label != blank]
+    labels = sorted(table[TARGET].unique())
+    if trials.blanks == "kept" and len(labels) > 1:
+        labels = [label for label in labels if label not in (BLANK_FRAME, "blank")]
     places = np.unique(np.linspace(0, len(labels) - 1, min(MOST_CLASSES, len(labels))).astype(int))
     classes = []
     for label in (labels[place] for place in places):
@@ -194,7 +195,7 @@ def _blocks(dataset: xr.Dataset) -> list[dict[str, Any]]:
     found = []
     for block in np.unique(block_of):
         own = block_of == block
-        extent = {"start": float(start[own].min()), "stop": float(stop[own].max())}
+        extent = {"start": _number(start[own].min()), "stop": _number(stop[own].max())}
         found.append({"block": int(block), "n_trials": int(own.sum()), **extent})
     return found
 
@@ -215,6 +216,11 @@ def _rounded(values: NDArray[np.float64], decimals: int) -> list[float]:
 def _number(value: object) -> float | None:
     """Return a finite number as a float, else None."""
     return float(value) if isinstance(value, (int, float, np.number)) and np.isfinite(value) else None
+
+
+def _window(value: object) -> list[float] | None:
+    """Return (start, stop) as a list; "presentation", which stands for each trial's own duration, becomes None."""
+    return None if value is None or isinstance(value, str) else [float(edge) for edge in np.asarray(value)]
 
 
 def _joined(names: object) -> str:

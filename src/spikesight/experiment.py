@@ -1,0 +1,159 @@
+"""Where a config becomes objects: files, trials, decoders, a run directory and its report."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import xarray as xr
+
+from spikesight.benchmark import Benchmark
+from spikesight.config import BenchmarkConfig
+from spikesight.decoders import registry
+from spikesight.errors import ConfigError, FileFormatError
+from spikesight.provenance import describe_run
+from spikesight.report import write_report
+from spikesight.run_record import SESSIONS
+from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
+from spikesight.sources import LoadedSource, load_source
+from spikesight.splits import make_splitter
+from spikesight.tracking import RunDirectory
+
+KEPT_BYTES: Final = 2 * 1024**3
+"""Binned sessions stay in memory up to this size together; the others are read again when they are needed."""
+
+NO_SPIKE_TIMES: Final = "the file holds spike counts, not spike times"
+
+
+class Progress(Protocol):
+    """Hears how far a benchmark is."""
+
+    def note(self, text: str) -> None:
+        """Hear one line about what happens."""
+
+    def advance(self, task: str, done: int, total: int) -> None:
+        """Hear that ``done`` of the ``total`` steps of ``task`` are finished."""
+
+
+class _Silent:
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def advance(self, task: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+
+def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> Path:
+    """Run a benchmark, or what is missing of it, and write its report.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    progress
+        Hears how far it is.
+
+    Returns
+    -------
+    Path
+        The run directory: config, provenance, session cards, results, predictions, report.
+
+    Raises
+    ------
+    SpikesightError
+        With what was expected, what came and what to do.
+    """
+    tell = progress if progress is not None else _Silent()
+    for name in config.decoders:
+        registry.spec(name)
+    sources = tuple(path.expanduser().resolve() for path in config.sources)
+    missing = [str(path) for path in sources if not path.is_file()]
+    if missing:
+        raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
+    asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
+    with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+        n_finished = len(run.finished_parts())
+        if n_finished:
+            tell.note(f"{run.path} holds {n_finished} finished fits of this benchmark; only what is missing is run.")
+        run.write_provenance(describe_run(config.seed, sources))
+        datasets = _Datasets(asked, sources)
+        references = _describe_sessions(run, datasets, tell)
+        benchmark = Benchmark(
+            datasets,
+            config.decoders,
+            make_splitter(config.splitter, config.n_splits, config.gap),
+            config.selection,
+            references=references,
+            seed=config.seed,
+            jobs=config.jobs,
+            save_decoders=config.save_decoders,
+        )
+        tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
+        benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
+        write_report(run.path)
+    return run.path
+
+
+class _Datasets(Mapping[str, xr.Dataset]):
+    """Binned sessions by id; those that fit are kept in memory."""
+
+    def __init__(self, config: BenchmarkConfig, sources: tuple[Path, ...]) -> None:
+        self._config = config
+        self._path: dict[str, Path] = {}
+        self._kept: dict[str, xr.Dataset] = {}
+        self._sources = sources
+        self.n_sources = len(sources)
+
+    def load_all(self) -> Iterator[LoadedSource]:
+        """Load one source after the other and remember its id.
+
+        Raises
+        ------
+        ConfigError
+            If two sources are the same session.
+        """
+        for path in self._sources:
+            loaded = load_source(path, self._config)
+            if self._path.setdefault(loaded.session_id, path) != path:
+                raise ConfigError(
+                    f"expected each session once; {path} and {self._path[loaded.session_id]} are both session "
+                    f"{loaded.session_id}."
+                )
+            self._keep(loaded.session_id, loaded.dataset)
+            yield loaded
+
+    def _keep(self, session_id: str, dataset: xr.Dataset) -> None:
+        if sum(kept.nbytes for kept in self._kept.values()) + dataset.nbytes <= KEPT_BYTES:
+            self._kept[session_id] = dataset
+
+    def __getitem__(self, session_id: str) -> xr.Dataset:
+        if session_id in self._kept:
+            return self._kept[session_id]
+        return load_source(self._path[session_id], self._config).dataset
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._path)
+
+    def __len__(self) -> int:
+        return len(self._path)
+
+
+def _describe_sessions(run: RunDirectory, datasets: _Datasets, tell: Progress) -> dict[str, dict[str, Any]]:
+    """Write the card and the panels of every session; return the reference decoders that each allows."""
+    cards: list[dict[str, Any]] = []
+    references: dict[str, dict[str, Any]] = {}
+    for loaded in datasets.load_all():
+        panels, left_out = _panels(loaded)
+        if panels:
+            run.write_json(panels_file(loaded.session_id), {"session_id": loaded.session_id, **panels})
+        card = session_card(loaded.dataset)
+        cards.append({**card, "session_id": loaded.session_id, "panels_left_out": left_out})
+        tell.advance("reading sessions", len(cards), datasets.n_sources)
+    run.write_json(SESSIONS, cards)
+    return references
+
+
+def _panels(loaded: LoadedSource) -> tuple[dict[str, Any], dict[str, str]]:
+    """Make the panels that need spike times, or say why they are left out."""
+    if loaded.trials is None:
+        return {}, {"raster": NO_SPIKE_TIMES, "rates": NO_SPIKE_TIMES}
+    return {"raster": raster_excerpt(loaded.trials), "rates": area_rates(loaded.trials)}, {}
