@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def brute_force(units, edges):
 
 def searchsorted_counts(times, offsets, edges):
     """Count by the positions of all edges among the spikes of each unit."""
-    units = [times[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    units = [times[a:b] for a, b in pairwise(offsets)]
     return np.stack([np.diff(np.searchsorted(t, edges.ravel()).reshape(edges.shape), axis=1) for t in units], axis=2)
 
 

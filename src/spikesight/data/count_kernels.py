@@ -226,13 +226,11 @@ def count_units(
 
 
 @compiled
-def transpose_rows(
-    source: NDArray[np.unsignedinteger], target: NDArray[np.unsignedinteger], first_row: int, stop_row: int
-) -> None:
+def transpose_rows(source: NDArray[np.integer], target: NDArray[np.integer], first_row: int, stop_row: int) -> None:
     """Write columns ``first_row`` to ``stop_row`` of ``source`` into the rows of ``target``, tile by tile."""
     n_columns = source.shape[0]
     for row in range(first_row, stop_row, _TILE):
         for column in range(0, n_columns, _TILE):
-            for c in range(column, min(column + _TILE, n_columns)):
-                for r in range(row, min(row + _TILE, stop_row)):
-                    target[r, c] = source[c, r]
+            for r in range(row, min(row + _TILE, stop_row)):
+                for c in range(column, min(column + _TILE, n_columns)):
+                    target[np.uint64(r), np.uint64(c)] = source[np.uint64(c), np.uint64(r)]

@@ -1,0 +1,75 @@
+"""Safe reading of ``.npz`` files that may be damaged or made to harm."""
+
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from spikesight.errors import FileFormatError, SpikesightError
+
+_MAX_DEFLATE: Final = 1032
+"""Deflate never makes its input smaller than by this factor."""
+_SLACK: Final = 4096
+_DAMAGE: Final = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and numpy raise on damaged files."""
+_READ_HEADER: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an ``.npz`` file. Objects are refused: reading them would run code from the file.
+
+    Raises
+    ------
+    FileFormatError
+        If it is not such a file, is damaged, holds objects, or claims more values than it can hold.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(archive, path)
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except SpikesightError:
+        raise
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"expected a whole .npz file, {path} ({path.stat().st_size} bytes) could not be read: "
+            f"{error or type(error).__name__}. Copy it again, or write it with numpy.savez_compressed."
+        ) from error
+
+
+def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
+    """Compare what each array claims with what its bytes in the file can hold, before memory is taken for any."""
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        with archive.open(member) as stream:
+            version = npy.read_magic(stream)
+            if version not in _READ_HEADER:
+                raise FileFormatError(f"{path}: array {name!r} is of the unknown .npy version {version}.")
+            shape, _, dtype = _READ_HEADER[version](stream)
+        if dtype.hasobject:
+            raise FileFormatError(
+                f"{path}: array {name!r} holds Python objects, which are never read: they could run code. Save text as "
+                "numpy strings (array.astype(str)) and numbers as numbers."
+            )
+        claimed = prod(shape) * dtype.itemsize
+        room = member.compress_size * _MAX_DEFLATE + _SLACK
+        if claimed > min(room, member.file_size):
+            raise FileFormatError(
+                f"{path}: array {name!r} claims {claimed} bytes (shape {shape}, {dtype}), its {member.compress_size} "
+                f"bytes in the file cannot hold that. The file is damaged; copy it again."
+            )
