@@ -75,12 +75,16 @@ def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = 
                 f"expected a units table (sorted spikes) in {file.path}, it holds {sorted(root)}. "
                 "Files of one probe's LFP have none; give the session's file."
             )
+        id_column = dataset(table, "id")
+        ids = np.empty(0) if id_column is None else read_values(id_column)
+        spike_times = None if id_column is None else _ragged(file, table, "spike_times", ids)
+        if spike_times is None:
+            raise FileFormatError(
+                f"expected units/id, units/spike_times and units/spike_times_index in {file.path}, "
+                f"units has {sorted(table)}. Decoding needs the spike times of each unit."
+            )
         channels = _read_channels(root)
         every_unit = _join_channels(read_table(table, "unit_id"), _peak_rows(table, channels), channels)
-        ids = every_unit.index.to_numpy()
-        spike_times = _ragged(file, table, "spike_times", ids)
-        if spike_times is None:
-            raise FileFormatError(f"expected units/spike_times and units/spike_times_index in {file.path}.")
         units, dropped = (every_unit, {}) if filters is None else filters.apply(every_unit)
         return Session(
             session_id=read_text(root, "/general/session_id") or read_text(root, "/identifier") or file.path.stem,

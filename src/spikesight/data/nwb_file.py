@@ -80,7 +80,7 @@ class NwbFile:
                 raise FileFormatError(f"{self.path} has changed since it was opened. Read the session again.")
             if not h5py.is_hdf5(self.path):
                 raise FileFormatError(_not_hdf5(self.path))
-            with h5py.File(self.path, "r", locking=False) as root:
+            with _open_unlocked(self.path) as root:
                 yield root
         except SpikesightError:
             raise
@@ -188,6 +188,17 @@ def as_text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return ", ".join(as_text(item) for item in value.ravel())
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _open_unlocked(path: Path) -> h5py.File:
+    """Open a file without locking it: locks fail on some network file systems, and would keep writers out."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        # This process has the file open already, with a lock (pynwb does that); HDF5 wants all to agree.
+        return h5py.File(path, "r")
 
 
 def _check_size(found: Any, name: str) -> None:

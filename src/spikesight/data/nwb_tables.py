@@ -59,11 +59,13 @@ def ragged_column(group: h5py.Group, name: str, n_rows: int) -> RaggedColumn | N
         If the bounds fall, lie outside the values, or are not one per row.
     """
     data, index = dataset(group, name), dataset(group, f"{name}_index")
-    if data is None or index is None or index.ndim != 1 or index.dtype.kind not in "iu" or data.ndim < 1:
+    if data is None or index is None:
         return None
     bounds = read_values(index)
     problem = None
-    if bounds.size != n_rows:
+    if bounds.ndim != 1 or bounds.dtype.kind not in "iu" or data.ndim < 1:
+        problem = f"bounds of shape {bounds.shape} and type {bounds.dtype} for values of shape {data.shape}"
+    elif bounds.size != n_rows:
         problem = f"{bounds.size} bounds for {n_rows} rows"
     elif bounds.size and (int(bounds.min()) < 0 or int(bounds.max()) > len(data)):
         problem = f"bounds from {bounds.min()} to {bounds.max()} for {len(data)} values"
