@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikesight.data import session as session_module
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.errors import SpikesightError, SpikeTimesError, UnitIdsError
@@ -52,28 +51,24 @@ def test_a_session_is_frozen_and_can_be_pickled():
     assert pickle.loads(pickle.dumps(session)).spike_times[1].tolist() == [1.0]
 
 
-@given(st.lists(st.lists(st.floats(0, 100), max_size=5), min_size=1, max_size=6), st.integers(1, 4))
-def test_any_sorted_units_pass_the_check_whatever_its_step(units, step):
+@given(st.lists(st.lists(st.floats(0, 100), max_size=5), min_size=1, max_size=6))
+def test_any_sorted_units_pass_the_check(units):
     session = make_session({key: sorted(times) for key, times in enumerate(units)})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "CHECKED_AT_ONCE", step)
 
-        times, _ = session.checked_spike_times()
+    times, _ = session.checked_spike_times()
 
     assert times.tolist() == [time for unit in units for time in sorted(unit)]
 
 
-@given(st.lists(st.lists(st.floats(0, 100), max_size=5), min_size=1, max_size=6), st.integers(1, 4))
-def test_any_unsorted_unit_fails_the_check_whatever_its_step(units, step):
+@given(st.lists(st.lists(st.floats(0, 100), max_size=5), min_size=1, max_size=6))
+def test_any_unsorted_unit_fails_the_check(units):
     session = make_session(dict(enumerate(units)))
     unsorted = [key for key, times in enumerate(units) if times != sorted(times)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "CHECKED_AT_ONCE", step)
-        if unsorted:
-            with pytest.raises(SpikeTimesError, match=f"unit {unsorted[0]} has"):
-                session.checked_spike_times()
-        else:
+    if unsorted:
+        with pytest.raises(SpikeTimesError, match=f"unit {unsorted[0]} has"):
             session.checked_spike_times()
+    else:
+        session.checked_spike_times()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -8,6 +8,7 @@ one in a later cell is after it, and only the edges of the spike's own cell (nea
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numba
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 MAX_CELLS_PER_EDGE: Final = 8
 """Bounds the cell table where very short and very long bins stand in one stretch."""
+
+_SHARES_PER_THREAD: Final = 8
+"""Rates differ a thousandfold between units; with more shares than threads, every thread is busy to the end."""
 
 _TILE: Final = 64
 """Side of the square that is transposed at a time: 64 rows of one cache line each."""
@@ -48,6 +52,16 @@ def in_threads(function: Callable[[int, int], T], shares: Iterable[tuple[int, in
     """
     with ThreadPoolExecutor(n_threads()) as pool:
         return list(pool.map(lambda share: function(*share), shares))
+
+
+def unit_shares(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut units, parted by ``offsets`` (n_units + 1,), into shares (first, stop) of about as much work each."""
+    n_shares = _SHARES_PER_THREAD * n_threads()
+    # Every unit costs something beside its spikes: its row has to be cleared.
+    work = (offsets - offsets[0]) / max(1, offsets[-1] - offsets[0]) + np.linspace(0, 1, offsets.size)
+    cuts = np.searchsorted(work, np.linspace(0, work[-1], n_shares + 1)[1:-1])
+    bounds = np.unique(np.concatenate([[0], cuts, [offsets.size - 1]])).tolist()
+    return list(pairwise(bounds))
 
 
 class Stretches(NamedTuple):
@@ -178,6 +192,24 @@ def _first_at_or_after(times: NDArray[np.float64], low: int, high: int, t: float
         else:
             high = middle
     return low
+
+
+@compiled
+def first_faulty_unit(times: NDArray[np.float64], offsets: NDArray[np.int64], first_unit: int, stop_unit: int) -> int:
+    """Find the first unit whose spike times are not finite or not ascending; -1 if there is none.
+
+    Times that never fail to be at or after the one before hold no NaN, and infinity only at the ends.
+    """
+    for unit in range(first_unit, stop_unit):
+        begin, end = offsets[unit], offsets[unit + 1]
+        if begin == end:
+            continue
+        falls = 0
+        for i in range(begin + 1, end):
+            falls += not times[i] >= times[i - 1]
+        if falls > 0 or not np.isfinite(times[begin]) or not np.isfinite(times[end - 1]):
+            return unit
+    return -1
 
 
 @compiled

@@ -1,6 +1,5 @@
 """Count the spikes of many units in many windows at once."""
 
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -8,9 +7,6 @@ from numpy.typing import NDArray
 
 from spikesight.data import count_kernels as kernels
 from spikesight.errors import PresentationsError
-
-_SHARES_PER_THREAD: Final = 8
-"""Rates differ a thousandfold between units; with more shares than threads, every thread is busy to the end."""
 
 _DTYPES: Final = (np.uint8, np.uint16, np.uint32)
 
@@ -81,7 +77,7 @@ def count_ragged(
     if n_units == 0 or n_bins == 0:
         return np.zeros((n_units, n_bins), np.uint8)
     stretches = _stretches(edges, window_offsets)
-    shares = _shares(offsets)
+    shares = kernels.unit_shares(offsets)
     for dtype in _DTYPES:
         counts: NDArray[np.unsignedinteger] = np.empty((n_units, n_bins), dtype)
         count = _Counter(times, offsets, stretches, counts)
@@ -104,16 +100,6 @@ class _Counter:
 
     def __call__(self, first_unit: int, stop_unit: int) -> bool:
         return kernels.count_units(*self._arguments, first_unit, stop_unit)
-
-
-def _shares(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Cut the units into shares of about as many spikes each."""
-    n_shares = _SHARES_PER_THREAD * kernels.n_threads()
-    # Every unit costs something beside its spikes: its row has to be cleared.
-    work = (offsets - offsets[0]) / max(1, offsets[-1] - offsets[0]) + np.linspace(0, 1, offsets.size)
-    cuts = np.searchsorted(work, np.linspace(0, work[-1], n_shares + 1)[1:-1])
-    bounds = np.unique(np.concatenate([[0], cuts, [offsets.size - 1]])).tolist()
-    return list(pairwise(bounds))
 
 
 def _stretches(edges: NDArray[np.float64], window_offsets: NDArray[np.int64]) -> kernels.Stretches:

@@ -86,7 +86,8 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
     def flat(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
         """Read all values end to end, and the offsets that part the units.
 
-        Neighbouring units are read in one go of up to ``READ_LIMIT`` values, gaps of up to ``READ_GAP`` included.
+        Neighbouring units are read in one go of up to ``READ_LIMIT`` values, gaps of up to ``READ_GAP`` included. What
+        stands end to end in memory already is not copied: do not write to it.
 
         Returns
         -------
@@ -96,6 +97,8 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
             Shape (n_units + 1,): unit ``i`` holds ``values[offsets[i]:offsets[i + 1]]``.
         """
         offsets = np.concatenate([[0], np.cumsum(self.sizes())]).astype(np.int64)
+        if isinstance(self._source, np.ndarray) and (self._starts[1:] == self._stops[:-1]).all() and len(self):
+            return self._source[self._starts[0] : self._stops[-1]], offsets
         head = np.asarray(self._source[0:0])
         values = np.empty((int(offsets[-1]), *head.shape[1:]), head.dtype)
         for rows in self._runs():

@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spikesight.data.count_kernels import first_faulty_unit, in_threads, unit_shares
 from spikesight.data.ragged import RaggedArray
 from spikesight.errors import SpikeTimesError, UnitIdsError
-
-CHECKED_AT_ONCE = 4_194_304
-"""Spikes checked in one go: the check of a session of 1e8 spikes should not double the memory that they take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,25 +116,22 @@ class Session:
         """
         values, offsets = self.spike_times.select(self.units.index.to_numpy()).flat()
         times: NDArray[np.float64] = values.astype(np.float64, copy=False)
-        boundaries = offsets[1:-1]
-        for low in range(0, times.size, CHECKED_AT_ONCE):
-            part = times[low : low + CHECKED_AT_ONCE + 1]
-            bad = np.flatnonzero(~np.isfinite(part))
-            if bad.size:
-                unit_id = self._owner(low + int(bad[0]), offsets)
-                raise SpikeTimesError(
-                    f"expected finite spike times; unit {unit_id} has {part[bad[0]]}. Remove such spikes, or "
-                    "drop the unit."
-                )
-            falls = low + np.flatnonzero(part[1:] < part[:-1])
-            falls = falls[~np.isin(falls + 1, boundaries)]
-            if falls.size:
-                at = int(falls[0])
-                raise SpikeTimesError(
-                    f"expected ascending spike times; unit {self._owner(at, offsets)} has {times[at]:.6f} s followed "
-                    f"by {times[at + 1]:.6f} s. Sort the times of each unit."
-                )
+        faults = in_threads(lambda first, stop: first_faulty_unit(times, offsets, first, stop), unit_shares(offsets))
+        faulty = next((unit for unit in faults if unit >= 0), None)
+        if faulty is not None:
+            raise SpikeTimesError(
+                _describe_fault(int(self.units.index[faulty]), times[offsets[faulty] : offsets[faulty + 1]])
+            )
         return times, offsets
 
-    def _owner(self, position: int, offsets: NDArray[np.int64]) -> int:
-        return int(self.units.index[int(np.searchsorted(offsets, position, side="right")) - 1])
+
+def _describe_fault(unit_id: int, times: NDArray[np.float64]) -> str:
+    """Say what is wrong with the times of one unit."""
+    bad = times[~np.isfinite(times)]
+    if bad.size:
+        return f"expected finite spike times; unit {unit_id} has {bad[0]}. Remove such spikes, or drop the unit."
+    at = int(np.flatnonzero(times[1:] < times[:-1])[0])
+    return (
+        f"expected ascending spike times; unit {unit_id} has {times[at]:.6f} s followed by {times[at + 1]:.6f} s. "
+        "Sort the times of each unit."
+    )
