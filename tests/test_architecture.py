@@ -15,7 +15,9 @@ import spikesight
 PACKAGE = Path(spikesight.__file__).parent
 
 LAYERS = (
-    ("cli", "__main__"),
+    ("__main__",),
+    ("cli",),
+    ("terminal", "demo", "prediction", "inspection"),
     ("experiment",),
     ("report",),
     ("report_text",),

@@ -1,3 +1,97 @@
-"""Decode what a mouse sees from the spikes of single neurons."""
+"""Decode what a mouse sees from the spikes of single neurons.
+
+The names in ``__all__`` are imported when they are first used, so that ``import spikesight`` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikesight.benchmark import Benchmark, evaluate
+    from spikesight.config import BenchmarkConfig, load_config
+    from spikesight.data.arrays import to_arrays
+    from spikesight.data.binning import bin_periods, bin_spikes
+    from spikesight.data.counts import read_counts, write_counts
+    from spikesight.data.nwb import read_session
+    from spikesight.data.nwb_write import write_session
+    from spikesight.data.presentations import Trials, select_trials
+    from spikesight.data.session import Session
+    from spikesight.data.simulation import simulate_session
+    from spikesight.data.unit_filters import UnitFilters
+    from spikesight.errors import SpikesightError
+    from spikesight.experiment import run_benchmark
+    from spikesight.report import write_report
+    from spikesight.run_record import read_run
+    from spikesight.splits import BlockKFold, LastBlock, RepeatKFold
+    from spikesight.tracking import RunDirectory
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Benchmark": "benchmark",
+    "BenchmarkConfig": "config",
+    "BlockKFold": "splits",
+    "LastBlock": "splits",
+    "RepeatKFold": "splits",
+    "RunDirectory": "tracking",
+    "Session": "data.session",
+    "SpikesightError": "errors",
+    "Trials": "data.presentations",
+    "UnitFilters": "data.unit_filters",
+    "bin_periods": "data.binning",
+    "bin_spikes": "data.binning",
+    "evaluate": "benchmark",
+    "load_config": "config",
+    "read_counts": "data.counts",
+    "read_run": "run_record",
+    "read_session": "data.nwb",
+    "run_benchmark": "experiment",
+    "select_trials": "data.presentations",
+    "simulate_session": "data.simulation",
+    "to_arrays": "data.arrays",
+    "write_counts": "data.counts",
+    "write_report": "report",
+    "write_session": "data.nwb_write",
+}
+"""Public name -> the module it lives in."""
+
+__all__ = [
+    "Benchmark",
+    "BenchmarkConfig",
+    "BlockKFold",
+    "LastBlock",
+    "RepeatKFold",
+    "RunDirectory",
+    "Session",
+    "SpikesightError",
+    "Trials",
+    "UnitFilters",
+    "bin_periods",
+    "bin_spikes",
+    "evaluate",
+    "load_config",
+    "read_counts",
+    "read_run",
+    "read_session",
+    "run_benchmark",
+    "select_trials",
+    "simulate_session",
+    "to_arrays",
+    "write_counts",
+    "write_report",
+    "write_session",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List public names, also those that are not imported yet."""
+    return sorted({*globals(), *__all__})

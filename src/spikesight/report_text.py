@@ -24,7 +24,8 @@ def headline(record: RunRecord) -> dict[str, str]:
         and ``how`` make one together; they are "" if only references were run.
     """
     card = record.cards[0]
-    question = f"Which {card['target'] or 'class'} of {card['stimulus'] or 'the stimulus'} was shown?"
+    target = " and ".join(str(card["target"] or "class").split(", "))
+    question = f"Which {target} of {card['stimulus'] or 'the stimulus'} was shown?"
     table = record.per_session if record.over_sessions is None else record.over_sessions
     guessing = f"Always guessing the most frequent class gives {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
     sentences = {"question": question, "data": _data(record), "chance": guessing}
@@ -74,14 +75,12 @@ def methods(record: RunRecord) -> list[str]:
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Flatten what is known of a run's making into (name, value) rows."""
+    """Say what is known of a run's making in (name, value) rows."""
     rows: list[tuple[str, str]] = []
     for key, value in provenance.items():
         if key == "earlier":
             if value:
                 rows.append(("resumed", f"{len(value)} time{'s' if len(value) > 1 else ''}; see provenance.json"))
-        elif isinstance(value, Mapping):
-            rows.extend((f"{key.replace('_', ' ')}: {name}", _plain(entry)) for name, entry in value.items())
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             rows.extend((key.replace("_", " "), _plain(entry)) for entry in value)
         else:

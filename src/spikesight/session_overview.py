@@ -127,7 +127,8 @@ def area_rates(trials: Trials, *, bin_size: float = 0.01) -> dict[str, Any]:
     -------
     dict
         JSON-able: ``time`` (centres of bins, ms), ``bin_size`` (s), ``stop`` (s), ``n_trials`` and ``areas``, each
-        with its ``n_units``, ``mean``, ``low`` and ``high`` (spikes/s; a normal 95 % interval of the mean over units).
+        with its ``n_units``, ``mean``, ``low`` and ``high`` (spikes/s; a normal 95 % interval of the mean over
+        presentations, for these units).
     """
     table = trials.table
     duration = float((table[STOP] - table[START]).median())
@@ -138,7 +139,7 @@ def area_rates(trials: Trials, *, bin_size: float = 0.01) -> dict[str, Any]:
     )  # fmt: skip
     n_bins = max(1, round((duration + 2 * MARGIN) / bin_size))
     dataset = bin_spikes(excerpt, bin_size=bin_size, window=(-MARGIN, -MARGIN + n_bins * bin_size))
-    rate = dataset[SPIKE_COUNTS].mean(TRIAL).transpose(UNIT, TIME).to_numpy() / bin_size
+    counts = dataset[SPIKE_COUNTS].transpose(UNIT, TRIAL, TIME).to_numpy()
     areas = trials.session.units[AREA].astype(str)
     most = areas.value_counts().head(MOST_AREAS)
     centre = (dataset[TIME].to_numpy() + bin_size / 2) * 1000
@@ -148,20 +149,18 @@ def area_rates(trials: Trials, *, bin_size: float = 0.01) -> dict[str, Any]:
         "stop": duration,
         "n_trials": len(excerpt),
         "areas_left_out": int(areas.nunique() - len(most)),
-        "areas": [_area_rate(str(area), rate[(areas == area).to_numpy()]) for area in most.index],
+        "areas": [_area_rate(str(area), counts[(areas == area).to_numpy()] / bin_size) for area in most.index],
     }
 
 
 def _area_rate(area: str, rate: NDArray[np.float64]) -> dict[str, Any]:
-    """Mean over units and its interval; a single unit has no interval."""
-    mean = rate.mean(axis=0)
-    half = 1.96 * rate.std(axis=0, ddof=1) / np.sqrt(len(rate)) if len(rate) > 1 else np.zeros_like(mean)
-    low = np.clip(mean - half, 0, None)
-    name = area or "not given"
-    return {
-        "area": name, "n_units": len(rate), "mean": _rounded(mean, 3), "low": _rounded(low, 3),
-        "high": _rounded(mean + half, 3),
-    }  # fmt: skip
+    """Average rates (n_units, n_trials, n_bins); a single presentation has no interval."""
+    per_trial = rate.mean(axis=0)
+    mean = per_trial.mean(axis=0)
+    n_trials = len(per_trial)
+    half = 1.96 * per_trial.std(axis=0, ddof=1) / np.sqrt(n_trials) if n_trials > 1 else np.zeros_like(mean)
+    interval = {"low": _rounded(np.clip(mean - half, 0, None), 3), "high": _rounded(mean + half, 3)}
+    return {"area": area or "not given", "n_units": len(rate), "mean": _rounded(mean, 3), **interval}
 
 
 def _raster_units(trials: Trials) -> tuple[list[list[Any]], pd.DataFrame]:

@@ -1,0 +1,5 @@
+"""``python -m spikesight``."""
+
+from spikesight.cli import main
+
+main()

@@ -1,0 +1,222 @@
+"""The command line: parse, call, print."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+import spikesight
+from spikesight.errors import SpikesightError
+
+
+class _Group(TyperGroup):
+    """Turns our errors into one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (SpikesightError, OSError, MemoryError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="NWB file, or binned trials (.npz, .nc).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_scenes if not given.")]
+Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
+Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation.")]
+BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
+Window = Annotated[tuple[float, float] | None, typer.Option(help="Start and stop, s from the start of a presentation.")]
+Areas = Annotated[str | None, typer.Option(help="Keep units of these areas: VISp,VISl.")]
+Quality = Annotated[bool | None, typer.Option(help="Quality filters on units; by default on for NWB files only.")]
+Blanks = Annotated[Literal["keep", "drop"] | None, typer.Option(help="Blank presentations: a class, or dropped.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
+Assign = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spikesight {spikesight.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Decode what a mouse sees from the spikes of single neurons."""
+
+
+@app.command()
+def inspect(file: File, quality: Quality = None, json: Json = False) -> None:
+    """Say what a file holds: units per area, stimuli, what filters drop."""
+    from spikesight import terminal
+    from spikesight.inspection import inspect_file
+
+    found = inspect_file(file, quality=quality)
+    terminal.print_json(found) if json else terminal.print_inspection(found)
+
+
+@app.command("bin")
+def bin_(
+    file: File,
+    out: Annotated[Path, typer.Option(help="NetCDF file (.nc) to write.")],
+    stimulus: Stimulus = None,
+    target: Target = None,
+    bins: Bins = None,
+    bin_size: BinSize = None,
+    window: Window = None,
+    blanks: Blanks = None,
+    areas: Areas = None,
+    quality: Quality = None,
+    assignments: Assign = None,
+    json: Json = False,
+) -> None:
+    """Count spikes in the trials of one stimulus and write them as NetCDF."""
+    from spikesight import terminal
+    from spikesight.config import load_config
+    from spikesight.data.counts import write_counts
+    from spikesight.session_overview import session_card
+    from spikesight.sources import load_source
+
+    options = {"sources": [file], "stimulus": stimulus, "target": _names(target), "n_bins": bins, "bin_size": bin_size}
+    more = {"window": window, "blanks": blanks, "areas": _names(areas, several=True), "quality": quality}
+    dataset = load_source(file, load_config(overrides={**options, **more}, assignments=assignments or ())).dataset
+    write_counts(dataset, out)
+    card = {"out": str(out.resolve()), **session_card(dataset)}
+    terminal.print_json(card) if json else terminal.print_card(card)
+
+
+@app.command()
+def benchmark(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="NWB files, or binned trials.")
+    ] = None,
+    config: ConfigFile = None,
+    assignments: Assign = None,
+    stimulus: Stimulus = None,
+    target: Target = None,
+    decoders: Annotated[str | None, typer.Option(help="Names, for example fa-lda,lda,logistic.")] = None,
+    selection: Annotated[str | None, typer.Option(help="tuned, default or tuned,default.")] = None,
+    bins: Bins = None,
+    bin_size: BinSize = None,
+    window: Window = None,
+    blanks: Blanks = None,
+    splitter: Annotated[str | None, typer.Option(help="block-kfold, repeat-kfold or last-block.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
+    gap: Annotated[int | None, typer.Option(help="Trials left out on either side of a test run.")] = None,
+    areas: Areas = None,
+    quality: Quality = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time.")] = None,
+    save_decoders: Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; started again, it is resumed.")] = None,
+    json: Json = False,
+) -> None:
+    """Benchmark decoders on sessions: leaderboard, predictions and a report page."""
+    from spikesight import terminal
+    from spikesight.config import load_config
+    from spikesight.experiment import run_benchmark
+
+    question = {"sources": files or None, "stimulus": stimulus, "target": _names(target), "blanks": blanks}
+    binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
+    units = {"areas": _names(areas, several=True), "quality": quality}
+    terms = {"decoders": _names(decoders, several=True), "selection": _names(selection, several=True)}
+    split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
+    running = {"jobs": jobs, "save_decoders": save_decoders, "out": out}
+    overrides = {**question, **binning, **units, **terms, **split, **running}
+    asked = load_config(config, overrides=overrides, assignments=assignments or ())
+    with terminal.TerminalProgress() as progress:
+        run = run_benchmark(asked, progress)
+    raise typer.Exit(terminal.print_run(run, as_json=json))
+
+
+@app.command()
+def predict(
+    decoder: Annotated[Path, typer.Argument(metavar="DECODER", help="Folder of a stored decoder (--save-decoders).")],
+    file: File,
+    json: Json = False,
+) -> None:
+    """Decode every trial of a file with a stored decoder."""
+    from spikesight import terminal
+    from spikesight.prediction import predict_file
+
+    table = predict_file(decoder, file)
+    terminal.print_predictions(table, as_json=json)
+
+
+@app.command()
+def decoders(json: Json = False) -> None:
+    """List the decoders that can be benchmarked, and plug-ins that are broken."""
+    from spikesight import terminal
+    from spikesight.decoders import registry
+
+    found = {name: registry.spec(name) for name in registry.names()}
+    terminal.print_decoders(found, registry.broken(), as_json=json)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="NWB file to write; its truth goes beside it.")],
+    preset: Annotated[str, typer.Option(help="tiny, demo, scenes, allen or functional_connectivity.")] = "demo",
+    seed: Annotated[int, typer.Option(help="Same seed, same session.")] = 0,
+    units: Annotated[int | None, typer.Option(help="Number of good units instead of the preset's own.")] = None,
+) -> None:
+    """Simulate a session with known tuning, gain and couplings as an NWB file."""
+    from spikesight import terminal
+    from spikesight.demo import save_simulation
+
+    with terminal.TerminalProgress() as progress:
+        progress.note(f"simulating (preset {preset}, seed {seed})")
+        save_simulation(preset, seed, out, n_units=units, progress=progress)
+    typer.echo(out.resolve())
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; report.html in the run directory.")] = None,
+) -> None:
+    """Write the report page of a run again."""
+    from spikesight.report import write_report
+
+    typer.echo(write_report(run, out).resolve())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the simulated session and its run.")] = Path("demo"),
+) -> None:
+    """Simulate a session, decode it, and write a report: no download, under two minutes."""
+    from spikesight import terminal
+    from spikesight.demo import run_demo
+
+    with terminal.TerminalProgress() as progress:
+        run = run_demo(out, progress)
+    raise typer.Exit(terminal.print_run(run))
+
+
+def _names(text: str | None, *, several: bool = False) -> Any:
+    """Split names at commas; a single one stays a string unless several are meant."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return names if several or len(names) > 1 else text.strip()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

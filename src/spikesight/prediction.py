@@ -1,0 +1,81 @@
+"""What a stored decoder reads from another file."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spikesight.config import BenchmarkConfig, load_config
+from spikesight.data.arrays import to_arrays
+from spikesight.decoders.storage import load_decoder
+from spikesight.errors import UnitIdsError
+from spikesight.schema import START, TRIAL, UNIT
+from spikesight.sources import load_source
+from spikesight.tracking import CONFIG
+
+RUN_DEPTH: Final = 2
+"""A decoder lies in ``<run>/decoders/<name>``."""
+
+
+def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
+    """Decode every trial of a file.
+
+    Trials are selected and binned as in the benchmark that stored the decoder, whose units are picked by id.
+
+    Parameters
+    ----------
+    decoder
+        Folder of a stored decoder, inside its run directory.
+    file
+        NWB, ``.npz`` or ``.nc``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per trial: ``trial``, ``start_time`` (s), ``y_true`` (the label in the file), ``y_pred``, ``correct``
+        and ``confidence`` (probability of ``y_pred``; NaN for a decoder without probabilities).
+
+    Raises
+    ------
+    UnitIdsError
+        If the file lacks units that the decoder was fitted on.
+    SpikesightError
+        If the folder holds no decoder, or the file cannot be read as the decoder needs it.
+    """
+    fitted, meta = load_decoder(decoder)
+    dataset = _pick_units(load_source(file, _config(decoder, file, meta)).dataset, meta["unit_ids"], file)
+    X, y, _ = to_arrays(dataset)
+    predicted = fitted.predict(X)
+    confidence = fitted.predict_proba(X).max(axis=1) if hasattr(fitted, "predict_proba") else np.full(len(y), np.nan)
+    return pd.DataFrame(
+        {
+            "trial": dataset[TRIAL].to_numpy(),
+            "start_time": dataset[START].to_numpy(),
+            "y_true": y.astype(str),
+            "y_pred": predicted.astype(str),
+            "correct": predicted == y,
+            "confidence": confidence,
+        }
+    )
+
+
+def _config(decoder: Path, file: Path, meta: dict[str, Any]) -> BenchmarkConfig:
+    """Take the options of the decoder's run, or, away from it, what is stored with the decoder itself."""
+    kept = decoder.resolve().parents[RUN_DEPTH - 1] / CONFIG
+    if kept.is_file():
+        return load_config(kept).model_copy(update={"sources": (file,)})
+    return BenchmarkConfig(sources=(file,), stimulus=meta.get("stimulus"), n_bins=meta.get("n_bins"))
+
+
+def _pick_units(dataset: xr.Dataset, unit_ids: list[int], file: Path) -> xr.Dataset:
+    """Put the units in the order that the decoder knows."""
+    there = set(dataset[UNIT].to_numpy().tolist())
+    missing = [unit_id for unit_id in unit_ids if unit_id not in there]
+    if missing:
+        raise UnitIdsError(
+            f"the decoder was fitted on {len(unit_ids)} units; {file.name} lacks {len(missing)} of them, for example "
+            f"{missing[:5]}. A decoder reads the session that it was fitted on."
+        )
+    return dataset.sel({UNIT: unit_ids})

@@ -1,0 +1,275 @@
+"""What the command line shows: tables on stdout, progress on stderr; plain where they are not a terminal."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from spikesight.report import REPORT
+from spikesight.run_record import REFERENCE, RunRecord, read_run
+from spikesight.statistics import WHAT_INTERVALS_COVER
+from spikesight.tracking import LOG
+
+PLAIN_WIDTH: Final = 160
+"""Columns of a table that is piped into a file."""
+QUIET_SECONDS: Final = 10.0
+"""How often a progress that is no terminal is told of."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that draws colours on a terminal only, and does not break lines of a pipe at 80 columns."""
+    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+
+
+class TerminalProgress:
+    """Progress bars on stderr, or a line now and then where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            self._bars = Progress(*columns, console=self._console)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def note(self, text: str) -> None:
+        """Write one line."""
+        self._console.print(Text(text))
+
+    def advance(self, task: str, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` steps of ``task`` are finished."""
+        if self._bars is not None:
+            if task not in self._tasks:
+                self._tasks[task] = self._bars.add_task(task, total=total)
+            self._bars.update(self._tasks[task], completed=done, total=total)
+        elif done == total or time.monotonic() - self._last > QUIET_SECONDS:
+            self._last = time.monotonic()
+            self.note(f"{task}: {done} of {total}")
+
+
+def leaderboard_tables(record: RunRecord) -> list[Table]:
+    """Lay out the leaderboard of a run; of several sessions, their mean and one line per session."""
+    title = _title(record)
+    if record.over_sessions is None:
+        session = str(record.per_session["session"].iloc[0])
+        return [_leaderboard(record.per_session, f"Session {session}: {title}")]
+    n_sessions = len(record.cards)
+    return [
+        _leaderboard(record.over_sessions, f"Mean over {n_sessions} sessions: {title}"),
+        _by_session(record.per_session),
+    ]
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], title: str, *, columns: Sequence[str]) -> Table:
+    """Lay rows out in the named columns; text from files is shown as it is."""
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="dim")
+    for name in columns:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(row.get(name, ""))) for name in columns))
+    return table
+
+
+def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
+    """One line per decoder and selection."""
+    table = Table(
+        title=Text(title), title_justify="left", caption=WHAT_INTERVALS_COVER, caption_justify="left", box=None,
+        pad_edge=False, header_style="dim",
+    )  # fmt: skip
+    table.add_column("decoder", no_wrap=True)
+    table.add_column("constants")
+    names = ("accuracy %", "[95 % interval]", "chance %", "balanced %", "top-5 %", "test trials", "units", "seconds")
+    for name in names:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    for row in rows.to_dict("records"):
+        style = "yellow" if row["selection"] == REFERENCE else ""
+        interval = f"[{_percent(row['low'])}, {_percent(row['high'])}]"
+        measures = [_percent(row[name]) for name in ("chance", "balanced_accuracy", "top5_accuracy")]
+        sizes = [f"{row['n_trials']:,}", f"{row['n_units']:,}", f"{row['seconds']:.1f}"]
+        cells = [str(row["decoder"]), str(row["selection"]), _percent(row["accuracy"]), interval, *measures, *sizes]
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    return table
+
+
+def _by_session(per_session: pd.DataFrame) -> Table:
+    """One line per session: accuracy and half its interval, of tuned decoders (or default, if none is tuned)."""
+    kind = "tuned" if (per_session["selection"] == "tuned").any() else "default"
+    own = per_session[per_session["selection"].isin([kind, REFERENCE])]
+    order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
+    table = Table(
+        title=Text(f"Accuracy in % ± half its interval, {kind}"), title_justify="left", box=None, pad_edge=False,
+        header_style="dim",
+    )  # fmt: skip
+    for name in ("session", "units", "trials", "chance"):
+        table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
+    for decoder in order:
+        table.add_column(Text(str(decoder)), justify="right")
+    for session, rows in own.groupby("session", sort=False):
+        first = rows.iloc[0]
+        by_decoder = rows.set_index("decoder")
+        values = [_accuracy(by_decoder.loc[name]) if name in by_decoder.index else "-" for name in order]
+        head = [str(session), f"{first['n_units']:,}", f"{first['n_trials']:,}", _percent(first["chance"])]
+        table.add_row(*(Text(cell) for cell in [*head, *values]))
+    return table
+
+
+def _title(record: RunRecord) -> str:
+    """Stimulus, target, blanks, splitter and gap."""
+    row = record.results.iloc[0]
+    blanks = {"kept": ", blanks kept", "dropped": ", blanks dropped"}.get(str(row["blanks"]), "")
+    return f"{row['target']} of {row['stimulus']}{blanks}; {row['splitter']}, gap {row['gap']}"
+
+
+def _accuracy(row: "pd.Series[Any]") -> str:
+    return f"{_percent(row['accuracy'])} ±{50 * (row['high'] - row['low']):.1f}"
+
+
+def _percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def print_json(value: Any) -> None:
+    """Write JSON on stdout; NaN, which it does not have, becomes null."""
+    sys.stdout.write(json.dumps(_json_able(value), indent=2, allow_nan=False) + "\n")
+
+
+def print_run(run: Path, *, as_json: bool = False) -> int:
+    """Write the leaderboard and the place of the report; return 1 if some fits failed, else 0."""
+    record = read_run(run)
+    report = (run / REPORT).resolve()
+    if as_json:
+        rows = {"results": record.results, "leaderboard": record.per_session, "over_sessions": record.over_sessions}
+        tables = {name: None if table is None else table.to_dict("records") for name, table in rows.items()}
+        print_json({"run": str(run.resolve()), "report": str(report), **tables, "failures": record.failures})
+    else:
+        out = console()
+        for table in leaderboard_tables(record):
+            out.print(table)
+            out.print()
+        out.print(Text(f"report: {report}"), soft_wrap=True)
+    if record.failures:
+        first = record.failures[0]
+        console(stderr=True).print(
+            Text(
+                f"error: {len(record.failures)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
+                f"fold {first['fold']} of session {first['session']}: {first['error']}. "
+                f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
+            )
+        )
+    return int(bool(record.failures))
+
+
+def print_inspection(found: Mapping[str, Any]) -> None:
+    """Write what a file holds."""
+    if found["kind"] == "counts":
+        print_card(found)
+        return
+    out = console()
+    out.print(Text(f"session {found['session_id']} ({found['session_type'] or 'type not given'}), {found['source']}"))
+    dropped = _listed(found["dropped_units"])
+    out.print(Text(f"{found['n_units']:,} units, {found['n_spikes']:,} spikes; dropped by filters: {dropped}"))
+    out.print(Text(f"units per area: {_listed(found['units_per_area'])}"))
+    extras = [name for name in ("running", "pupil") if found[name]]
+    out.print(Text(f"{found['n_invalid_times']} invalid times; also holds: {', '.join(extras) or 'nothing else'}"))
+    rows = [{**row, "columns": ", ".join(row["columns"])} for row in found["stimuli"]]
+    for row in rows:
+        row["seconds each"] = "-" if row["duration"] is None else f"{row['duration']:.3g}"
+    out.print()
+    out.print(table_of(rows, "Stimuli", columns=("stimulus", "n_presentations", "seconds each", "columns")))
+
+
+def print_card(card: Mapping[str, Any]) -> None:
+    """Write a session card."""
+    out = console()
+    out.print(Text(f"session {card['session_id']}: {card['target']} of {card['stimulus']}, {card['source']}"))
+    low, _, high = card["repeats"]
+    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {low} to {high} repeats each"))
+    out.print(Text(f"{card['n_bins']} bins; {card['n_units']:,} units: {_listed(card['units_per_area'])}"))
+    out.print(
+        Text(f"dropped units: {_listed(card['dropped_units'])}; dropped trials: {_listed(card['dropped_trials'])}")
+    )
+    if "out" in card:
+        out.print(Text(f"wrote {card['out']}"), soft_wrap=True)
+
+
+def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
+    """Write one line per trial, and how many are right."""
+    if as_json:
+        print_json(table.to_dict("records"))
+        return
+    out = console()
+    columns = ("trial", "start_time", "y_true", "y_pred", "confidence")
+    rows = [dict(zip(columns, row, strict=True)) for row in table[list(columns)].itertuples(index=False)]
+    out.print(table_of(rows, "Predictions", columns=columns))
+    right = int(table["correct"].sum())
+    out.print(
+        Text(f"{right} of {len(table)} trials right ({_percent(right / len(table))} %), trials of training included")
+    )
+
+
+def print_decoders(specs: Mapping[str, Any], broken: Mapping[str, str], *, as_json: bool = False) -> None:
+    """Write what the registry knows of every decoder."""
+    rows = [
+        {
+            "name": name,
+            "summary": spec.summary,
+            "several bins": spec.several_bins,
+            "candidates": [dict(candidate) for candidate in spec.candidates],
+        }
+        for name, spec in specs.items()
+    ]
+    if as_json:
+        print_json({"decoders": rows, "broken": dict(broken)})
+        return
+    shown = [{**row, "candidates": _candidates(row["candidates"])} for row in rows]
+    out = console()
+    out.print(table_of(shown, "Decoders", columns=("name", "summary", "several bins", "candidates")))
+    for name, reason in broken.items():
+        out.print(Text(f"broken plug-in {name}: {reason}"))
+
+
+def _candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
+    """Write candidates in one line: the values of each constant."""
+    names = dict.fromkeys(name for candidate in candidates for name in candidate)
+    values = {name: [candidate[name] for candidate in candidates if name in candidate] for name in names}
+    return "; ".join(f"{name} in {', '.join(map(str, found))}" for name, found in values.items()) or "none"
+
+
+def _listed(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
+
+
+def _json_able(value: Any) -> Any:
+    """Turn numpy values and paths into JSON's own, and NaN into None."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_able(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_able(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
