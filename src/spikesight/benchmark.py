@@ -155,10 +155,13 @@ class Benchmark:
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
-        sizes = [dataset[schema.SPIKE_COUNTS].size for dataset in self.datasets.values()]
-        stored = [dataset[schema.SPIKE_COUNTS].nbytes for dataset in self.datasets.values()]
-        shared = max(stored) if self.jobs > 1 else 0
-        return int(sum(stored) + shared + self.jobs * (BYTES_PER_PROCESS + WORKING_COPIES * 8 * max(sizes)))
+        shapes = [
+            (trials[schema.SPIKE_COUNTS].size, trials[schema.SPIKE_COUNTS].nbytes) for trials in self.datasets.values()
+        ]
+        largest, stored = (max(values, default=0) for values in zip(*shapes, strict=True))
+        everything = sum(n_bytes for _, n_bytes in shapes)
+        shared = stored if self.jobs > 1 else 0
+        return int(everything + shared + self.jobs * (BYTES_PER_PROCESS + WORKING_COPIES * 8 * largest))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
@@ -197,7 +200,7 @@ class Benchmark:
         }
         contenders = {session: self._contenders(session) for session in self.datasets}
         total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
-        run.log("benchmark started", cells=total, jobs=self.jobs, memory_estimate_bytes=self.memory_estimate())
+        run.log("benchmark started", cells=total, jobs=self.jobs)
         tell = _Progress(total, on_cell)
         parts: list[str] = []
         failures: list[dict[str, Any]] = []

@@ -1,0 +1,304 @@
+"""Nothing of the test rows reaches training: three proofs for every registered decoder.
+
+1. With other values in the test rows' X and y, fitted state and every choice stay bit-identical.
+2. Shuffled labels decode at chance.
+3. Slow drift without any signal decodes under shuffled folds, and does not under blocked folds with a gap.
+
+Each proof is shown to be able to fail, on a deliberate leak.
+"""
+
+from dataclasses import dataclass
+from types import FunctionType, MethodType, ModuleType
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.ndimage import gaussian_filter1d
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
+
+from spikesight.benchmark import evaluate
+from spikesight.decoders import registry
+from spikesight.evaluation import Problem, contender, fit_fold, run_fold
+from spikesight.splits import BlockKFold
+from spikesight.statistics import chance_interval
+
+DECODERS = registry.names()
+SELECTIONS = ("tuned", "default")
+every_decoder = pytest.mark.parametrize("name", DECODERS)
+every_selection = pytest.mark.parametrize("selection", SELECTIONS)
+
+N_CLASSES = 4
+LEVEL = 0.999
+"""Of the chance interval: some 40 comparisons are made, so that one in 25 such suites would fail by bad luck alone."""
+
+
+# ---------------------------------------------------------------- what a fitted decoder is, to the last bit
+
+
+def state(value):
+    """Everything in a fitted object, recursively, as nested tuples that compare bit by bit.
+
+    Seconds are left out. What cannot be taken apart raises: a state that is not seen is not proven equal.
+    """
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return ("array", value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, float | np.floating):
+        return ("float", np.float64(value).tobytes())
+    if value is None or isinstance(value, bool | int | str | bytes | np.generic | np.dtype):
+        return (type(value).__name__, value)
+    if isinstance(value, type | FunctionType | MethodType | ModuleType) or (callable(value) and not vars_of(value)):
+        return ("named", getattr(value, "__qualname__", getattr(value, "__name__", type(value).__qualname__)))
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if not str(key).endswith("_time") and key != "refit_time_"}
+        return (
+            "dict",
+            tuple(sorted(((repr(key), state(item)) for key, item in kept.items()), key=lambda pair: pair[0])),
+        )
+    if isinstance(value, list | tuple | np.ndarray):
+        return (type(value).__name__, tuple(state(item) for item in value))
+    if isinstance(value, set | frozenset):
+        return ("set", tuple(sorted(map(repr, value))))
+    if isinstance(value, np.random.RandomState):
+        return ("RandomState", state(value.get_state()))
+    if vars_of(value):
+        return (type(value).__qualname__, state(vars_of(value)))
+    raise TypeError(f"do not know how to compare {type(value).__qualname__}")
+
+
+def vars_of(value):
+    if hasattr(value, "__dict__"):
+        return dict(vars(value))
+    reduced = value.__getstate__()
+    return reduced if isinstance(reduced, dict) else {}
+
+
+# ---------------------------------------------------------------- trials
+
+
+def dataset_of(counts, labels, blocks):
+    n_trials, n_bins, n_units = counts.shape
+    start = np.arange(n_trials) * 0.25
+    return xr.Dataset(
+        {"spike_counts": (("trial", "time", "unit"), counts.astype("uint16"))},
+        {
+            "trial": np.arange(n_trials),
+            "time": np.arange(n_bins) * 0.1,
+            "unit": np.arange(n_units),
+            "start_time": ("trial", start),
+            "stop_time": ("trial", start + 0.25),
+            "stimulus_block": ("trial", blocks),
+            "repeat": ("trial", np.zeros(n_trials, int)),
+            "target": ("trial", labels),
+        },
+        {"session_id": "simulated"},
+    )
+
+
+def tuned_trials(seed, n_trials=240, n_units=12, n_bins=2):
+    """Trials of units with a strong tuning to the label, in two blocks."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n_trials) % N_CLASSES)
+    rates = rng.gamma(2, 2, (N_CLASSES, n_bins, n_units))
+    return rng.poisson(rates[labels]), labels, np.repeat([2, 5], [n_trials // 2, n_trials - n_trials // 2])
+
+
+RUN = 10
+RUNS_PER_CLASS = 8
+
+
+def drifting_trials(seed, n_units=100):
+    """Trials whose rates drift slowly and know nothing of the labels, which come in runs in random order."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(rng.permutation(np.repeat(np.arange(N_CLASSES), RUNS_PER_CLASS)), RUN)
+    drift = gaussian_filter1d(rng.normal(size=(len(labels), n_units)), sigma=RUN, axis=0)
+    rates = 8 * np.exp(0.9 * drift / drift.std())
+    return rng.poisson(rates)[:, None, :], labels, np.zeros(len(labels), int)
+
+
+def share_correct(predictions):
+    return float(predictions["correct"].mean())
+
+
+# ---------------------------------------------------------------- 1. other values in the test rows
+
+
+def problem_of(counts, labels, blocks):
+    rows, units = np.arange(len(labels)), np.arange(counts.shape[2])
+    described = dict.fromkeys(("blanks", "stimulus", "target"), "")
+    return Problem("simulated", counts.astype("uint16"), labels, blocks, rows, units, described)
+
+
+def with_other_values(problem, rows, seed=1):
+    """The same trials with other counts and other labels in ``rows``."""
+    rng = np.random.default_rng(seed)
+    X, y = problem.X.copy(), problem.y.copy()
+    X[rows] = rng.integers(0, 300, X[rows].shape)
+    y[rows] = (y[rows] + rng.integers(1, N_CLASSES, len(rows))) % N_CLASSES
+    return Problem(problem.session, X, y, problem.groups, problem.trials, problem.unit_ids, problem.described)
+
+
+SPLITTER = BlockKFold(n_splits=3, gap=2)
+SMALL = problem_of(*tuned_trials(0, n_trials=120))
+FOLDS = list(SPLITTER.split(SMALL.X, SMALL.y, SMALL.groups))
+
+
+def states_with_and_without_change(entrant, fit=fit_fold):
+    for train, test in FOLDS:
+        changed = with_other_values(SMALL, test)
+        assert (changed.X[test] != SMALL.X[test]).any()
+        assert (changed.y[test] != SMALL.y[test]).all()
+        yield tuple(
+            state(fit(entrant, problem.X, problem.y, problem.groups, train, gap=2, seed=0))
+            for problem in (SMALL, changed)
+        )
+
+
+@every_decoder
+@every_selection
+def test_other_values_in_the_test_rows_leave_fitted_state_and_every_choice_bit_identical(name, selection):
+    for before, after in states_with_and_without_change(contender(name, selection)):
+        assert before == after
+
+
+@every_decoder
+def test_other_values_in_some_test_rows_leave_the_answers_to_the_others_bit_identical(name):
+    train, test = FOLDS[1]
+    changed = with_other_values(SMALL, test[::2])
+    answers = []
+    for problem in (SMALL, changed):
+        _, _, predictions = run_fold(contender(name, "default"), problem, SPLITTER, 1, (train, test), 0)
+        answers.append(predictions.iloc[1::2][["y_pred", "in_top5", "confidence"]].to_csv())
+    assert answers[0] == answers[1]
+
+
+def _normalise_everything(entrant, X, y, groups, train, **options):
+    return fit_fold(entrant, X / (1 + X.std(axis=0)), y, groups, train, **options)
+
+
+def _choose_on_the_test_rows(entrant, X, y, groups, train, **options):
+    test = np.setdiff1d(np.arange(len(y)), train)
+    fits = [
+        clone(entrant.estimator).set_params(**candidate).fit(X[train], y[train]) for candidate in entrant.candidates
+    ]
+    return max(fits, key=lambda fitted: fitted.score(X[test], y[test])).get_params()
+
+
+def _learn_test_labels(entrant, X, y, groups, train, **options):
+    return fit_fold(entrant, X, y, groups, np.arange(len(y)), **options)
+
+
+@pytest.mark.parametrize("leak", [_normalise_everything, _choose_on_the_test_rows, _learn_test_labels])
+def test_the_first_proof_sees_a_leak(leak):
+    entrant = contender("logistic", "default")
+    assert any(before != after for before, after in states_with_and_without_change(entrant, leak))
+
+
+def test_the_first_proof_sees_a_single_bit():
+    fitted = GaussianNB().fit(SMALL.X[:, 0], SMALL.y)
+    before = state(fitted)
+    assert before == state(GaussianNB().fit(SMALL.X[:, 0], SMALL.y))
+    fitted.theta_[0, 0] = np.nextafter(fitted.theta_[0, 0], np.inf)
+    assert state(fitted) != before
+
+
+# ---------------------------------------------------------------- 2. shuffled labels
+
+
+def shuffled_accuracy(decoder, selection="default", **options):
+    counts, labels, blocks = tuned_trials(3, n_bins=1)
+    labels = np.random.default_rng(4).permutation(labels)
+    outcome = evaluate(decoder, dataset_of(counts, labels, blocks), SPLITTER, selection=selection, **options)
+    assert outcome.failures.empty, outcome.failures["error"][0]
+    return share_correct(outcome.predictions), chance_interval(len(labels), 1 / N_CLASSES, LEVEL)
+
+
+@every_decoder
+@every_selection
+def test_shuffled_labels_decode_at_chance(name, selection):
+    accuracy, (low, high) = shuffled_accuracy(name, selection)
+    assert low <= accuracy <= high
+
+
+@pytest.mark.parametrize("name", [name for name in DECODERS if name != "chance"])
+def test_labels_that_are_not_shuffled_decode_far_above_chance(name):
+    outcome = evaluate(name, dataset_of(*tuned_trials(3, n_bins=1)), SPLITTER)
+    assert share_correct(outcome.predictions) > 0.7
+
+
+class Clairvoyant(ClassifierMixin, BaseEstimator):
+    """Knows the label of every trial that it has ever been told of, test trials included."""
+
+    def __init__(self, told=()):
+        self.told = told
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        known = dict(self.told)
+        return np.array([known[trial.tobytes()] for trial in X])
+
+
+def test_the_second_proof_sees_a_leak():
+    counts, labels, _ = tuned_trials(3, n_bins=1)
+    labels = np.random.default_rng(4).permutation(labels)
+    told = [(trial.tobytes(), int(label)) for trial, label in zip(counts.astype("uint16"), labels, strict=True)]
+    accuracy, (_, high) = shuffled_accuracy(Clairvoyant(told))
+    assert accuracy > high
+
+
+# ---------------------------------------------------------------- 3. slow drift
+
+BLOCKED = BlockKFold(n_splits=4, gap=RUN)
+
+
+@dataclass(frozen=True)
+class ShuffledKFold:
+    """What people do: trials are dealt to folds at random."""
+
+    n_splits: int = 4
+
+    def split(self, X, y=None, groups=None):
+        return KFold(self.n_splits, shuffle=True, random_state=0).split(X)
+
+
+@dataclass(frozen=True)
+class InterleavedKFold:
+    """Every fourth trial in turn: each test trial lies between two training trials."""
+
+    def split(self, X, y=None, groups=None):
+        rows = np.arange(len(X))
+        return ((rows[rows % 4 != fold], rows[rows % 4 == fold]) for fold in range(4))
+
+
+# Trials of one run stand or fall together: what varies by chance is the number of runs, not of trials.
+DRIFT_SEEDS = (5, 6)
+N_RUNS = N_CLASSES * RUNS_PER_CLASS * len(DRIFT_SEEDS)
+DRIFT_BOUND = chance_interval(N_RUNS, 1 / N_CLASSES, LEVEL).high
+
+
+def drift_accuracy(decoder, splitter, selection="default"):
+    accuracies = []
+    for seed in DRIFT_SEEDS:
+        outcome = evaluate(decoder, dataset_of(*drifting_trials(seed)), splitter, selection=selection)
+        assert outcome.failures.empty, outcome.failures["error"][0]
+        accuracies.append(share_correct(outcome.predictions))
+    return np.mean(accuracies)
+
+
+@pytest.mark.parametrize("name", [name for name in DECODERS if name != "chance"])
+def test_slow_drift_decodes_under_shuffled_folds(name):
+    assert drift_accuracy(name, ShuffledKFold()) > DRIFT_BOUND + 0.1
+
+
+@every_decoder
+@every_selection
+def test_slow_drift_does_not_decode_under_blocked_folds_with_a_gap_as_long_as_a_run(name, selection):
+    assert drift_accuracy(name, BLOCKED, selection) <= DRIFT_BOUND
+
+
+def test_the_third_proof_sees_a_splitter_that_lets_neighbours_in():
+    assert drift_accuracy("logistic", InterleavedKFold()) > DRIFT_BOUND
