@@ -10,7 +10,7 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from spikesight.preprocessing import validate_trials
+from spikesight.preprocessing import anscombe, mean_and_scale, validate_trials
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -82,6 +82,63 @@ class Decoder(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def _scores(self, trials: Floats) -> Floats:
         """Return one score per trial and class, (n_trials, n_classes); the highest wins."""
+
+
+class StandardisedDecoder(Decoder):
+    """A decoder of standardised square-root counts, every bin of every unit a feature of its own.
+
+    Subclasses write ``_fit_rows`` and ``_score_rows``, which see standardised rows ``(n_trials, n_columns)``.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray of shape (n_columns,)
+        Mean over the training trials and standard deviation, the latter at least ``floor``.
+    """
+
+    floor: float
+
+    def _fit(self, trials: Floats, codes: Codes) -> None:
+        rows = self._columns(trials)
+        self.mean_, self.scale_ = mean_and_scale(rows, self.floor)
+        self._fit_rows((rows - self.mean_) / self.scale_, codes)
+
+    def _scores(self, trials: Floats) -> Floats:
+        return self._score_rows((self._columns(trials) - self.mean_) / self.scale_)
+
+    def _columns(self, trials: Floats) -> Floats:
+        """Return what is standardised: here the square-root counts, the first bin of all units first."""
+        return anscombe(trials).reshape(len(trials), -1)
+
+    @abstractmethod
+    def _fit_rows(self, rows: Floats, codes: Codes) -> None:
+        """Learn from standardised rows."""
+
+    @abstractmethod
+    def _score_rows(self, rows: Floats) -> Floats:
+        """Return one score per row and class."""
+
+
+class LinearDecoder(StandardisedDecoder):
+    """A decoder whose scores are linear in standardised square-root counts.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_classes, n_columns)
+    intercept_ : ndarray of shape (n_classes,)
+    """
+
+    coef_: Floats
+    intercept_: Floats
+
+    def _score_rows(self, rows: Floats) -> Floats:
+        return np.asarray(rows @ self.coef_.T + self.intercept_)
+
+    def _keep_weights(self, coef: Floats, intercept: Floats) -> None:
+        """Keep weights in scikit-learn's form, which for two classes has one row: the second over the first."""
+        coef = np.atleast_2d(coef)
+        two = len(coef) == 1
+        self.coef_ = np.vstack([np.zeros_like(coef), coef]) if two else np.asarray(coef)
+        self.intercept_ = np.append(0.0, intercept) if two else np.asarray(intercept)
 
 
 class ScoringDecoder(Decoder):

@@ -55,14 +55,58 @@ _DECODERS: dict[str, DecoderSpec] = {
     "logistic": DecoderSpec(
         "spikesight.decoders.linear:Logistic",
         "multinomial logistic regression with an L2 penalty",
-        tuple({"C": c} for c in (0.0003, 0.001, 0.003, 0.01, 0.1)),
+        tuple({"C": c} for c in (0.001, 0.003, 0.01, 0.03, 0.1)),
+        _FLAT,
+    ),
+    "pca-logistic": DecoderSpec(
+        "spikesight.decoders.linear:PCALogistic",
+        "principal components, then multinomial logistic regression",
+        tuple(
+            {"n_components": n, "C": c} for n, c in ((100, 0.01), (200, 0.01), (300, 0.01), (300, 0.03), (500, 0.01))
+        ),
+        _FLAT + ", then components of all of them",
+    ),
+    "svc-linear": DecoderSpec(
+        "spikesight.decoders.svc:LinearSVC",
+        "support-vector classifier, linear kernel",
+        tuple({"C": c} for c in (0.001, 0.002, 0.005, 0.01, 0.1)),
+        _FLAT,
+    ),
+    "svc-poly": DecoderSpec(
+        "spikesight.decoders.svc:PolynomialSVC",
+        "support-vector classifier, polynomial kernel",
+        tuple({"C": c, "degree": d} for c, d in ((0.3, 2), (1, 2), (3, 2), (1, 3), (3, 3))),
+        _FLAT,
+    ),
+    "svc-rbf": DecoderSpec(
+        "spikesight.decoders.svc:RadialSVC",
+        "support-vector classifier, Gaussian kernel",
+        tuple({"C": c, "gamma": g} for c, g in ((3, 0.1), (10, 0.1), (3, 0.25), (10, 0.25), (3, 0.5))),
+        _FLAT,
+    ),
+    "ridge": DecoderSpec(
+        "spikesight.decoders.linear:Ridge",
+        "least squares on class labels with an L2 penalty",
+        tuple({"alpha": a} for a in (100, 500, 2000, 5000, 20000)),
+        _FLAT,
+    ),
+    "poisson-bayes": DecoderSpec(
+        "spikesight.decoders.bayes:PoissonBayes",
+        "independent Poisson counts with shrunken rates",
+        tuple({"alpha": a} for a in (1, 3, 10, 30, 100)),
+        "a Poisson count in every bin, independent given the class",
+    ),
+    "lda": DecoderSpec(
+        "spikesight.decoders.lda:ShrinkageLDA",
+        "discriminant analysis with a full, shrunken noise covariance",
+        tuple({"shrinkage": s} for s in ("auto", 0.2, 0.35, 0.5, 0.7)),
         _FLAT,
     ),
     "fa-lda": DecoderSpec(
         "spikesight.decoders.fa_lda:FactorLDA",
-        "discriminant analysis with low-rank plus diagonal noise and shrunken class means",
-        tuple({"q": q} for q in (5, 15, 30, 60, 120)),
-        "stacks the bins and adds their sum, weighted by a choice on training trials",
+        "discriminant analysis with shared noise factors and empirical-Bayes class means (the default)",
+        tuple({"q": q} for q in (10, 20, 30, 60, 100)),
+        "one model of the stacked bins and one of their sum, weighted by a choice on training trials",
     ),
 }
 
