@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikesight.data.simulation import scenes
 from spikesight.data.simulation.population import Population
-from spikesight.data.simulation.receptive_fields import drive, powers, responses
+from spikesight.data.simulation.receptive_fields import drive, fit_nonlinearity
 from spikesight.data.simulation.schedule import EVENT_SECONDS, Schedule, is_movie, n_inputs_of
 from spikesight.data.simulation.stimuli import PHASES, Stimulus
 from spikesight.data.simulation.streams import stream
@@ -56,22 +56,23 @@ def make_inputs(schedule: Schedule, population: Population, n_scenes: int, seed:
     fields = population.receptive_fields
     surround = fields.surround()
     scene_drive = drive(images, fields), drive(images, surround, coarseness=2)
-    power = powers(scene_drive[0], population.variation), powers(scene_drive[1], population.late_variation)
+    respond = fit_nonlinearity(scene_drive[0], population.variation, population.peaked)
+    respond_late = fit_nonlinearity(scene_drive[1], population.late_variation, population.late_peaked)
     n_inputs = sum(n_inputs_of(stimulus) for stimulus in schedule.stimuli.values())
     early = np.empty((n_inputs, len(population.ids)), np.float32)
     late = np.empty_like(early)
     for name, stimulus in schedule.stimuli.items():
         rows = slice(schedule.first_input[name], schedule.first_input[name] + n_inputs_of(stimulus))
         if name == "natural_scenes":
-            early[rows][1:] = responses(scene_drive[0], scene_drive[0], power[0])
-            late[rows][1:] = responses(scene_drive[1], scene_drive[1], power[1])
+            early[rows][1:] = respond(scene_drive[0])
+            late[rows][1:] = respond_late(scene_drive[1])
             early[rows][0] = late[rows][0] = population.grey
         elif name in ("flashes", "dot_motion"):
             early[rows] = late[rows] = _without_pattern(stimulus, population)
         else:
             pictures = _pictures(stimulus, seed)
-            early[rows] = responses(drive(pictures, fields), scene_drive[0], power[0])
-            late[rows] = responses(drive(pictures, surround, coarseness=2), scene_drive[1], power[1])
+            early[rows] = respond(drive(pictures, fields))
+            late[rows] = respond_late(drive(pictures, surround, coarseness=2))
             _modulate(stimulus, population, early[rows], late[rows])
     early_kernel, late_kernel = _kernels(population)
     return Inputs(early, late, early_kernel, late_kernel, images)

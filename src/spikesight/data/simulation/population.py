@@ -36,6 +36,8 @@ class Population:
         Mean rate during natural scenes, Hz.
     variation, late_variation
         Coefficient of variation of the early and the late response over scenes.
+    peaked, late_peaked
+        The same of their varying parts alone, see ``fit_nonlinearity``.
     grey, full_field
         Response to grey, and what a full-field flash or moving dots add to it, relative to the mean over scenes.
     polarity
@@ -59,6 +61,8 @@ class Population:
     rate: Floats
     variation: Floats
     late_variation: Floats
+    peaked: Floats
+    late_peaked: Floats
     grey: Floats
     full_field: Floats
     polarity: Floats
@@ -145,6 +149,7 @@ def _draw(
     selectivity = tie * loudness + np.sqrt(1 - tie**2) * independent
     rate = constants.rate_median * np.exp(constants.rate_spread * loudness)
     variation = constants.tuning_median * np.exp(constants.tuning_spread * selectivity) * of_area("tuning")
+    late_variation = constants.late_tuning * variation * spread(0.3)
     fields = ReceptiveFields(
         azimuth=rng.uniform(-35.0, 35.0, n_units),
         elevation=rng.uniform(-25.0, 25.0, n_units),
@@ -163,7 +168,9 @@ def _draw(
         receptive_fields=fields,
         rate=rate / (1 + (rate / constants.rate_ceiling) ** 2) ** 0.5,
         variation=variation,
-        late_variation=constants.late_tuning * variation * spread(0.3),
+        late_variation=late_variation,
+        peaked=constants.peakedness * variation**constants.peakedness_power,
+        late_peaked=constants.peakedness * late_variation**constants.peakedness_power,
         grey=rng.uniform(constants.grey_low, constants.grey_high, n_units),
         full_field=2.0 * variation * spread(0.3),
         polarity=rng.uniform(-1.0, 1.0, n_units),

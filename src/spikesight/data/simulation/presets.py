@@ -66,6 +66,9 @@ class Responses(_Frozen):
         Log-normal coefficient of variation of the tuning curve over scenes, before the area's factor.
     tuning_rate_correlation
         Correlation of log tuning and log rate: units that fire much are less selective.
+    peakedness, peakedness_power
+        The varying part of a response has ``peakedness * variation ** peakedness_power`` as its own coefficient of
+        variation: how few scenes a unit answers to.
     late_tuning
         The late response's coefficient of variation, as a part of the early one's.
     grey_low, grey_high
@@ -101,31 +104,33 @@ class Responses(_Frozen):
     rate_median: float = 4.46
     rate_spread: float = 1.25
     rate_ceiling: float = 60.0
-    tuning_median: float = 0.36
-    tuning_spread: float = 0.70
+    tuning_median: float = 0.66
+    tuning_spread: float = 0.78
     tuning_rate_correlation: float = -0.35
+    peakedness: float = 1.5
+    peakedness_power: float = 1.2
     late_tuning: float = 0.7
     grey_low: float = 0.5
     grey_high: float = 1.05
     late_low: float = 0.2
     late_high: float = 0.6
-    latency_spread: float = 0.15
-    early_width: float = 0.020
+    latency_spread: float = 0.28
+    early_width: float = 0.029
     late_width: float = 0.060
     width_spread: float = 0.3
-    running_mean: float = 0.25
-    running_spread: float = 0.40
+    running_mean: float = 0.5
+    running_spread: float = 0.45
     latents: int = 5
     latent_seconds: tuple[float, float] = (0.2, 20.0)
-    latent_strength: float = 0.15
+    latent_strength: float = 0.17
     arousal_strength: float = 0.15
     private_seconds: float = 0.3
-    private_median: float = 0.30
-    private_spread: float = 0.5
+    private_median: float = 0.12
+    private_spread: float = 1.0
     drift_seconds: float = 900.0
-    drift_strength: float = 0.20
+    drift_strength: float = 0.15
     refractory_low: float = 0.0015
-    refractory_high: float = 0.0030
+    refractory_high: float = 0.004
     inputs_within: float = 1.2
     inputs_between: float = 0.6
     coupling_median: float = 3.0

@@ -2,7 +2,8 @@
 
 Adelson & Bergen (1985): two Gabor filters a quarter cycle apart; a simple unit answers to one, half-rectified, a
 complex unit to the root of the sum of their squares, and most units lie between. The drive is then raised to a power
-of the unit's own, chosen so that its tuning curve over the scenes has the coefficient of variation that was drawn for it.
+of the unit's own, and a constant is mixed in, so that its tuning curve over the scenes has the coefficient of variation
+drawn for it, and few scenes drive it much more than all others.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -20,8 +21,8 @@ BATCH: Final = 256
 FLOOR: Final = 0.05
 """Added to the drive (mean 1) so that a power of it never reaches exactly nothing."""
 LARGEST_POWER: Final = 8.0
-CEILING: Final = 12.0
-"""Responses saturate softly at this multiple of the mean response to the scenes."""
+CEILING: Final = 1.2
+"""No other stimulus drives a unit more than this multiple of the scene that drives it most."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,34 @@ def drive(images: Images, receptive_fields: ReceptiveFields, coarseness: int = 1
     return result
 
 
-def powers(scene_drive: NDArray[np.float32], variation: Floats) -> Floats:
-    """Find the power of each unit's nonlinearity, shape (n_units,).
+@dataclass(frozen=True)
+class Nonlinearity:
+    """From drive to response: ``constant + (1 - constant) * (drive / mean + FLOOR) ** power / norm``, (n_units,) each.
+
+    Attributes
+    ----------
+    power, constant
+        Shape of the nonlinearity.
+    mean, norm
+        Mean of the drive over the scenes, and of the power of it.
+    ceiling
+        Largest relative drive that is told from larger ones.
+    """
+
+    power: Floats
+    constant: Floats
+    mean: Floats
+    norm: Floats
+    ceiling: Floats
+
+    def __call__(self, stimulus_drive: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute responses, mean 1 over the scenes, from drives; both of shape (n_images, n_units)."""
+        part = (np.minimum(stimulus_drive / self.mean, self.ceiling) + FLOOR) ** self.power / self.norm
+        return np.asarray(self.constant + (1 - self.constant) * part, np.float32)
+
+
+def fit_nonlinearity(scene_drive: NDArray[np.float32], variation: Floats, peaked: Floats) -> Nonlinearity:
+    """Find each unit's nonlinearity.
 
     Parameters
     ----------
@@ -109,35 +136,26 @@ def powers(scene_drive: NDArray[np.float32], variation: Floats) -> Floats:
         Shape (n_scenes, n_units).
     variation
         Wanted coefficient of variation of the response over the scenes, shape (n_units,). A unit that cannot be as
-        selective (or as blunt) with these scenes gets the nearest power that is allowed.
+        selective with these scenes comes as near as the largest power allows.
+    peaked
+        Coefficient of variation of the part that varies, (n_units,): the larger, the larger the constant part, and the
+        fewer the scenes that drive the unit.
     """
-    relative = _relative(scene_drive, scene_drive)
+    mean = np.maximum(scene_drive.mean(0, dtype=np.float64), 1e-12)
+    relative = scene_drive / mean
+    ceiling = CEILING * relative.max(0)
+    relative = relative + FLOOR
     low = np.full(len(variation), 0.01)
     high = np.full(len(variation), LARGEST_POWER)
     for _ in range(30):
         middle = (low + high) / 2
-        response = _saturate(relative**middle)
-        too_low = response.std(0) / response.mean(0) < variation
+        response = relative**middle
+        too_low = response.std(0) / response.mean(0) < peaked
         low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    return np.asarray((low + high) / 2, np.float64)
-
-
-def responses(
-    stimulus_drive: NDArray[np.float32], scene_drive: NDArray[np.float32], power: Floats
-) -> NDArray[np.float32]:
-    """Pass drives through each unit's nonlinearity; mean 1 over the scenes. Shape (n_images, n_units)."""
-    mean = _saturate(_relative(scene_drive, scene_drive) ** power).mean(0)
-    return np.asarray(_saturate(_relative(stimulus_drive, scene_drive) ** power) / mean, np.float32)
-
-
-def _relative(stimulus_drive: NDArray[np.float32], scene_drive: NDArray[np.float32]) -> Floats:
-    mean = np.maximum(scene_drive.mean(0, dtype=np.float64), 1e-12)
-    return np.asarray(stimulus_drive / mean + FLOOR, np.float64)
-
-
-def _saturate(response: Floats) -> Floats:
-    # Relative to the unit's own mean: a power's scale is arbitrary, its shape is not.
-    return np.asarray(CEILING * (1 - np.exp(-response / CEILING)), np.float64)
+    response = relative ** ((low + high) / 2)
+    reached = response.std(0) / response.mean(0)
+    constant = 1 - np.minimum(variation / np.maximum(reached, 1e-12), 1.0)
+    return Nonlinearity((low + high) / 2, constant, mean, response.mean(0), ceiling)
 
 
 def _filters(
