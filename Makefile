@@ -28,6 +28,28 @@ test: $(STAMP)          ## the test suite (under 12 minutes on 2 cores)
 test-slow: $(STAMP) test-allensdk    ## scale, oracles, AllenSDK
 	$(BIN)/python -m pytest -n 2 -m slow
 
+# AllenSDK 2.16.2 installs on Python 3.9 to 3.11 only and needs a numpy that we cannot use: it gets an environment of
+# its own, with the first Python of that kind that runs.
+ALLENSDK := .venv-allensdk
+ALLENSDK_STAMP := $(ALLENSDK)/.installed
+ALLENSDK_PYTHON ?= $(shell for python in $(PYTHON) python3.11 python3.10 python3.9; do \
+	  $$python -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+$(ALLENSDK_STAMP): constraints-allensdk.txt
+	@echo "Setting up $(ALLENSDK) with $$($(ALLENSDK_PYTHON) --version) (once, about two minutes) ..."
+	$(ALLENSDK_PYTHON) -m venv $(ALLENSDK)
+	$(ALLENSDK)/bin/python -m pip install --quiet --constraint constraints-allensdk.txt 'allensdk==2.16.2' 'hdmf<5' 'setuptools<81'
+	@touch $@
+
+test-allensdk: $(STAMP) ## AllenSDK opens a file of ours and reads what was written
+	@if [ -z "$(ALLENSDK_PYTHON)" ]; then \
+	  echo "test-allensdk skipped: AllenSDK 2.16.2 needs Python 3.9, 3.10 or 3.11, and none of them was found." \
+	       "Install one, or name it: make test-allensdk ALLENSDK_PYTHON=/path/to/python3.11"; \
+	else \
+	  $(MAKE) --no-print-directory $(ALLENSDK_STAMP) && \
+	  SPIKESIGHT_ALLENSDK_PYTHON=$(abspath $(ALLENSDK))/bin/python $(BIN)/python -m pytest -m allensdk tests/allensdk; \
+	fi
+
 check: $(STAMP)         ## format, lint, types
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
