@@ -172,6 +172,21 @@ def unregister(name: str) -> None:
     del _DECODERS[name]
 
 
+def name_of(cls: type[Any]) -> str:
+    """Return the name under which a class is registered.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    plugins, _ = _load_plugins()
+    for name, known in {**_DECODERS, **plugins}.items():
+        if known.path.partition(":")[2] == cls.__qualname__ and _import_class(known.path) is cls:
+            return name
+    raise ConfigError(f"{cls.__module__}:{cls.__qualname__} is no registered decoder; see registry.register.")
+
+
 def _import_class(path: str) -> type[Any]:
     module, _, attribute = path.partition(":")
     found = getattr(importlib.import_module(module), attribute)

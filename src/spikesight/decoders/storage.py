@@ -1,0 +1,236 @@
+"""Fitted decoders on disk: JSON and arrays, nothing that could run.
+
+A stored decoder is a folder with two files. ``decoder.json`` holds its registered name, constructor parameters, plain
+fitted numbers and what the caller wants to remember; ``arrays.npz`` holds its fitted arrays and the ids of its units.
+Reading imports the class that the registry has under that name and nothing else, whatever the file says.
+"""
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikesight import __version__
+from spikesight.data.npz_file import read_npz
+from spikesight.decoders import registry
+from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError
+
+DESCRIPTION: Final = "decoder.json"
+ARRAYS: Final = "arrays.npz"
+FORMAT: Final = "spikesight-decoder"
+FORMAT_VERSION: Final = 1
+_UNIT_IDS: Final = "unit_ids"
+_FITTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
+"""Names of fitted attributes: they end in an underscore and do not begin with one."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta: Mapping[str, Any]) -> None:
+    """Store a fitted decoder in ``folder``, which appears complete or not at all and replaces a stored decoder.
+
+    Parameters
+    ----------
+    decoder
+        Fitted decoder of a registered class.
+    folder
+        New or empty folder, or one that holds a stored decoder.
+    unit_ids
+        Ids of the units of ``X``, in its order, shape (n_units,).
+    meta
+        JSON-able facts to give back with the decoder, for example the session.
+
+    Raises
+    ------
+    DecoderError
+        If the decoder is not fitted, or holds what only pickle could store; if ``meta`` is not
+        JSON-able; if the folder holds something else or cannot be written.
+    ConfigError
+        If the decoder's class is not registered.
+    """
+    folder = Path(folder)
+    ids = np.asarray(unit_ids)
+    if not hasattr(decoder, "classes_"):
+        raise DecoderError(f"expected a fitted decoder, got {decoder!r}: call fit first.")
+    if ids.shape != (decoder.n_units_,) or ids.dtype.hasobject:
+        raise DecoderError(f"expected {decoder.n_units_} unit ids, one per unit, got {ids.dtype} of shape {ids.shape}.")
+    arrays, numbers, texts = _take_apart(decoder)
+    description = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "spikesight_version": __version__,
+        "decoder": registry.name_of(type(decoder)),
+        "params": _checked_params(decoder),
+        "numbers": numbers,
+        "texts": texts,
+        "meta": dict(meta),
+    }
+    try:
+        text = json.dumps(description, indent=2, ensure_ascii=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise DecoderError(f"what is stored with a decoder must be JSON-able: {error}.") from error
+    try:
+        _write_folder(folder, text + "\n", {**arrays, _UNIT_IDS: ids})
+    except OSError as error:
+        raise DecoderError(f"cannot store a decoder in {folder}: {error}.") from error
+
+
+def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
+    """Read a stored decoder; it predicts bit for bit what it predicted before.
+
+    Returns
+    -------
+    decoder
+        Fitted decoder.
+    meta : dict
+        What was stored with it, and ``unit_ids``, the list of its units in the order that ``X`` must have
+        (``spikesight.data.unit_order.align_units`` brings a dataset into it).
+
+    Raises
+    ------
+    FileFormatError
+        If the folder holds no stored decoder, or a damaged one.
+    DecoderError
+        If it was stored by a decoder that this installation does not have.
+    """
+    folder = Path(folder)
+    description = _read_description(folder)
+    arrays = read_npz(_existing(folder / ARRAYS))
+    unit_ids = arrays.pop(_UNIT_IDS, None)
+    decoder = _make(description, folder)
+    state: dict[str, Any] = {**arrays, **description["numbers"]}
+    for name, value in state.items():
+        if not _FITTED.fullmatch(name) or hasattr(type(decoder), name):
+            raise FileFormatError(f"{folder}: {name!r} is no fitted attribute of {type(decoder).__name__}.")
+        as_objects = name in description["texts"] and isinstance(value, np.ndarray)
+        setattr(decoder, name, value.astype(object) if as_objects else value)
+    _check_state(decoder, unit_ids, folder)
+    return decoder, {**description["meta"], _UNIT_IDS: np.asarray(unit_ids).tolist()}
+
+
+def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
+    """Return the fitted arrays, the fitted plain values, and the names of arrays of Python strings."""
+    arrays: Arrays = {}
+    numbers: dict[str, Any] = {}
+    texts: list[str] = []
+    for name, value in vars(decoder).items():
+        if not _FITTED.fullmatch(name):
+            if name not in decoder.get_params(deep=False):
+                raise DecoderError(f"{type(decoder).__name__}.{name} is neither a parameter nor a fitted attribute.")
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            arrays[name] = value
+        elif isinstance(value, np.ndarray) and all(isinstance(item, str) for item in value.flat):
+            arrays[name] = value.astype(str)
+            texts.append(name)
+        elif value is None or isinstance(value, bool | int | float | str):
+            numbers[name] = value
+        elif isinstance(value, np.generic):
+            numbers[name] = value.item()
+        else:
+            raise DecoderError(
+                f"cannot store {type(decoder).__name__}.{name}, a {type(value).__name__}: a fitted decoder is stored "
+                "as arrays and plain values, never with pickle."
+            )
+    return arrays, numbers, texts
+
+
+def _checked_params(decoder: Any) -> dict[str, Any]:
+    params: dict[str, Any] = decoder.get_params(deep=False)
+    for name, value in params.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        if not (plain is None or isinstance(plain, bool | int | float | str)):
+            raise DecoderError(
+                f"cannot store {type(decoder).__name__}({name}={value!r}): parameters must be numbers, text or None."
+            )
+    return params
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's scalars into Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is a {type(value).__name__}")
+
+
+def _write_folder(folder: Path, text: str, arrays: Arrays) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    replaces = folder.exists() and any(folder.iterdir())
+    if replaces and not (folder / DESCRIPTION).is_file():
+        raise DecoderError(f"{folder} holds something that is no stored decoder; choose another folder.")
+    token = uuid.uuid4().hex
+    new, old = (folder.with_name(f".{folder.name}.{token}.{kind}") for kind in ("new", "old"))
+    try:
+        new.mkdir()
+        (new / DESCRIPTION).write_text(text, encoding="utf-8")
+        np.savez(new / ARRAYS, allow_pickle=False, **arrays)
+        if replaces:
+            os.replace(folder, old)
+        os.replace(new, folder)
+    except BaseException:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileFormatError(f"expected a stored decoder, but there is no file {path}.")
+    return path
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = _existing(folder / DESCRIPTION)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"expected JSON in {path}, it could not be read: {error}.") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise FileFormatError(f"{path} does not describe a stored decoder (no format {FORMAT!r}).")
+    if found.get("format_version") != FORMAT_VERSION:
+        raise FileFormatError(
+            f"{path} is of format version {found.get('format_version')!r}, this is version {FORMAT_VERSION}: it was "
+            f"written by spikesight {found.get('spikesight_version')!r}."
+        )
+    expected = {"decoder": str, "params": dict, "numbers": dict, "texts": list, "meta": dict}
+    for key, kind in expected.items():
+        if not isinstance(found.get(key), kind):
+            raise FileFormatError(f"{path}: expected a {kind.__name__} under {key!r}, got {found.get(key)!r:.80}.")
+    return found
+
+
+def _make(description: dict[str, Any], folder: Path) -> Any:
+    name, params = description["decoder"], description["params"]
+    try:
+        return registry.make(name, **params)
+    except ConfigError as error:
+        raise DecoderError(f"{folder} was stored by a decoder that is not here: {error}") from error
+    except (TypeError, ImportError, AttributeError) as error:
+        raise DecoderError(f"{folder}: cannot make the decoder {name!r} with {params!r}: {error}.") from error
+
+
+def _check_state(decoder: Any, unit_ids: NDArray[Any] | None, folder: Path) -> None:
+    """Check what every decoder has; a decoder's own arrays are checked by using them."""
+    classes, shape = (
+        getattr(decoder, "classes_", None),
+        [getattr(decoder, key, None) for key in ("n_bins_", "n_units_")],
+    )
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or not all(isinstance(size, int) for size in shape):
+        raise FileFormatError(f"{folder} lacks the classes of the decoder, or the shape of a trial.")
+    if unit_ids is None or unit_ids.shape != (decoder.n_units_,):
+        raise FileFormatError(f"{folder} has no unit id for each of the decoder's {decoder.n_units_} units.")
+    try:
+        decoder.predict(np.zeros((1, decoder.n_bins_, decoder.n_units_)))
+    except SpikesightError:
+        raise
+    except (ValueError, TypeError, IndexError, AttributeError, MemoryError) as error:
+        raise FileFormatError(f"{folder}: the stored arrays do not make a decoder: {error}.") from error
