@@ -3,7 +3,7 @@
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from spikesight.data.simulation.behaviour import STATE_BIN
 from spikesight.data.simulation.schedule import EVENT_SECONDS
@@ -21,16 +21,16 @@ SMALLEST_DISPERSION: Final = 1e-6
 class Oracle(ProbabilisticDecoder):
     """Likelihood of the counts under known expected counts, with the shared gain marginalised.
 
-    The count of unit ``u`` in a trial of class ``c`` is Poisson with mean ``expected[c, :, u] * gain[u]``; the log gain is
-    ``gain_mean[u] + gain_loadings[u] @ z`` with ``z`` standard normal, shared by all units and bins of the trial, and
-    integrated out by Laplace's method (with half a dozen factors a grid fine enough for hundreds of units would need
-    millions of points). Each unit's own fluctuation of gain is Gamma-distributed with variance ``dispersion[u]``, which
-    makes its counts negative binomial. Nothing is fitted: ``fit`` only notes which classes there are.
+    The count of unit ``u`` in a trial of class ``c`` is Poisson with mean ``expected[c, :, u] * gain[u]``; the log gain
+    is ``gain_mean[u] + gain_loadings[u] @ z`` with ``z`` standard normal, shared by all units and bins of the trial,
+    and integrated out by Laplace's method (with half a dozen factors, a grid fine enough for hundreds of units would
+    need millions of points). Each unit's own fluctuation of gain is Gamma-distributed with variance ``dispersion[u]``,
+    which makes its counts negative binomial. Nothing is fitted: ``fit`` only notes which classes there are.
 
-    It is a reference, not an upper bound. Not known to it are: which scene was shown before (its late response enters by
-    its mean), where slow drift stands (counted as dispersion), refractoriness (counts vary a little less than Poisson)
-    and coupling beyond mean rates; running is taken to be Gaussian. A decoder that learns these may come close to it,
-    or, with many units, pass it by a little.
+    It is a reference, not an upper bound. Not known to it are: which scene was shown before (its late response enters
+    by its mean), where slow drift stands (counted as dispersion), refractoriness (counts vary a little less than
+    Poisson) and couplings beyond mean rates; running is taken to be Gaussian. A decoder that learns these may come
+    close to it or, near 100 %, pass it by a little.
 
     Several bins: expected counts of each bin, one gain for all bins of a trial.
 
@@ -94,8 +94,8 @@ class Oracle(ProbabilisticDecoder):
         expected, known = np.asarray(self.expected_counts, np.float64), np.asarray(self.classes)
         if trials.shape[1:] != expected.shape[1:]:
             raise ValueError(
-                f"expected trials of {expected.shape[1]} bins x {expected.shape[2]} units, as the expected counts have, "
-                f"got {trials.shape[1]} x {trials.shape[2]}."
+                f"expected trials of {expected.shape[1]} bins x {expected.shape[2]} units, as the expected counts "
+                f"have, got {trials.shape[1]} x {trials.shape[2]}."
             )
         strangers = np.setdiff1d(self.classes_, known)
         if strangers.size:
