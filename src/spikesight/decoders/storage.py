@@ -61,12 +61,13 @@ def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta:
         raise DecoderError(f"expected a fitted decoder, got {decoder!r}: call fit first.")
     if ids.shape != (decoder.n_units_,) or ids.dtype.hasobject:
         raise DecoderError(f"expected {decoder.n_units_} unit ids, one per unit, got {ids.dtype} of shape {ids.shape}.")
+    name = registry.name_of(type(decoder))
     arrays, numbers, texts = _take_apart(decoder)
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "spikesight_version": __version__,
-        "decoder": registry.name_of(type(decoder)),
+        "decoder": name,
         "params": _checked_params(decoder),
         "numbers": numbers,
         "texts": texts,
