@@ -1,5 +1,5 @@
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -9,12 +9,22 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_binning.py"
 SMALL = ["--units", "7", "--spikes", "2e4", "--trials", "30", "--repeats", "1"]
 
 
-def run(*options):
-    return subprocess.run([sys.executable, str(SCRIPT), *SMALL, *options], capture_output=True, text=True, check=True)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the script with options and give what it prints."""
+
+    def call(*options):
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *SMALL, *options])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return call
 
 
-def test_bench_binning_compares_equal_counts_and_gives_every_ratio():
-    result = json.loads(run("--json").stdout)
+def test_bench_binning_compares_equal_counts_and_gives_every_ratio(run):
+    result = json.loads(run("--json"))
 
     assert [row["n_bins"] for row in result["rows"]] == [1, 5, 10]
     for row in result["rows"]:
@@ -25,8 +35,8 @@ def test_bench_binning_compares_equal_counts_and_gives_every_ratio():
     assert result["n_units"] == 7
 
 
-def test_bench_binning_prints_a_table():
-    lines = run("--bins", "2").stdout.splitlines()
+def test_bench_binning_prints_a_table(run):
+    lines = run("--bins", "2").splitlines()
 
     assert lines[0].startswith("7 units")
     assert lines[2].split()[0] == "2"

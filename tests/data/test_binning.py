@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from spikesight.data import count_kernels
 from spikesight.data.binning import bin_periods, bin_spikes
 from spikesight.data.counting import count_spikes
-from spikesight.data.presentations import Trials
+from spikesight.data.nwb import read_session
+from spikesight.data.presentations import Trials, select_trials
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.errors import ConfigError, NoTrialsError, NoUnitsError, PresentationsError, SpikeTimesError
@@ -135,7 +136,7 @@ nudged = st.tuples(grid, st.sampled_from([0, 0, 1, -1])).map(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     units=st.lists(st.lists(nudged, max_size=30).map(sorted), min_size=1, max_size=3),
     windows=st.lists(st.lists(nudged, min_size=4, max_size=4).map(sorted), min_size=1, max_size=8),
@@ -146,7 +147,7 @@ def test_count_spikes_equals_brute_force_on_edges_ties_and_one_ulp_neighbours(un
     np.testing.assert_array_equal(count_spikes(*ragged(*units), edges), brute_force(units, edges))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_bins=st.integers(1, 12),
@@ -405,6 +406,22 @@ def test_count_spikes_reproduces_the_published_counts_of_real_spike_times(record
     np.testing.assert_array_equal(counts[:, 0], published)
 
 
+@pytest.mark.parametrize("file", ["session_sdk200.nwb", "session_sdk2162.nwb"])
+@pytest.mark.parametrize("stimulus", ["natural_scenes", "drifting_gratings"])
+def test_bin_spikes_of_a_file_equals_searchsorted(recordings: Path, file, stimulus):
+    path = recordings / "allensdk-written" / file
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    trials = select_trials(read_session(path, filters=None), stimulus)
+    starts, stops = (trials.table[name].to_numpy()[:, None] for name in ("start_time", "stop_time"))
+    edges = starts + (stops - starts) * np.arange(6) / 5
+    edges[:, -1] = stops[:, 0]
+
+    counts = bin_spikes(trials, n_bins=5)["spike_counts"]
+
+    np.testing.assert_array_equal(counts, searchsorted_counts(*trials.session.checked_spike_times(), edges))
+
+
 def test_thread_count_follows_numba_num_threads(monkeypatch):
     monkeypatch.setattr(sys.modules["numba"].config, "NUMBA_NUM_THREADS", 1)
 
@@ -414,7 +431,17 @@ def test_thread_count_follows_numba_num_threads(monkeypatch):
 
 def test_kernels_stay_within_their_arrays(tmp_path):
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "count_spikes", __file__]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "count_spikes and not real",
+        __file__,
+    ]
 
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

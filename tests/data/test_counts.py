@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spikesight.data.arrays import to_arrays
+from spikesight.data.binning import bin_spikes
 from spikesight.data.counts import read_counts, write_counts
+from spikesight.data.nwb import read_session
+from spikesight.data.presentations import select_trials
 from spikesight.errors import (
     DataError,
     FileFormatError,
@@ -254,6 +257,19 @@ def test_write_counts_keeps_the_window_of_binned_trials(save, tmp_path):
     write_counts(dataset, tmp_path / "copy.nc")
 
     assert read_counts(tmp_path / "copy.nc").attrs == dataset.attrs
+
+
+def test_write_counts_gives_back_the_binned_trials_of_a_session(tmp_path, recordings):
+    path = recordings / "allensdk-written" / "session_sdk2162.nwb"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    session = read_session(path, filters=None)
+    for stimulus in ("static_gratings", "gabors"):
+        dataset = bin_spikes(select_trials(session, stimulus), bin_size=0.05, window=(-0.05, 0.2))
+
+        write_counts(dataset, tmp_path / "binned.nc")
+
+        assert read_counts(tmp_path / "binned.nc").identical(dataset)
 
 
 # ---------------------------------------------------------------- bad input
