@@ -161,7 +161,9 @@ def dataset(group: h5py.Group, path: str) -> Any:
 
 
 def is_column(found: Any) -> bool:
-    """Say whether a dataset holds one number, truth value or text per row."""
+    """Say whether this is a dataset that holds one number, truth value or text per row."""
+    if found is None:  # a soft link to nothing
+        return False
     try:
         kind = found.dtype.kind
         return found.ndim == 1 and (kind in "biuf" or h5py.check_string_dtype(found.dtype) is not None)

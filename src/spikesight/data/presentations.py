@@ -241,7 +241,7 @@ def _number_blocks(table: pd.DataFrame) -> NDArray[np.int64]:
     """Give each row of a table sorted by time the number of its block."""
     if BLOCK in table:
         block = pd.to_numeric(table[BLOCK], errors="coerce").astype(np.float64).ffill().bfill().to_numpy()
-        if np.isfinite(block).all() and (block == np.floor(block)).all():
+        if (abs(block) < 2.0**53).all() and (block == np.floor(block)).all():  # NaN and infinity are no numbers
             return block.astype(np.int64)
     start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
     pauses = start[1:] - stop[:-1]
