@@ -27,6 +27,7 @@ from spikesight.data.nwb_write import write_session
 from spikesight.data.nwb_write.intervals import with_blocks
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
+from spikesight.data.simulation import simulate_session
 from spikesight.errors import DataError, OutputError, PresentationsError, SpikeTimesError
 
 # ---------------------------------------------------------------- the layout
@@ -145,6 +146,16 @@ def written(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_session(session, tmp_path_factory.mktemp("written") / "session.nwb")
 
 
+@pytest.fixture(scope="module")
+def simulated() -> Session:
+    return simulate_session("tiny", 0).session
+
+
+@pytest.fixture(scope="module")
+def simulated_file(simulated: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_session(simulated, tmp_path_factory.mktemp("simulated") / "session.nwb")
+
+
 def assert_same_session(found: Session, expected: Session) -> None:
     """All that a file can hold is equal, to the last bit; integers may have become float64 on the way."""
     for name in ("session_id", "session_type", "start_time", "subject"):
@@ -185,6 +196,10 @@ def test_a_session_read_with_filters_is_written_with_the_units_that_passed(writt
     assert_same_session(read_session(tmp_path / "good.nwb", filters=None), good)
 
 
+def test_a_simulated_session_comes_back_whole(simulated: Session, simulated_file: Path) -> None:
+    assert_same_session(read_session(simulated_file, filters=None), simulated)
+
+
 def test_pynwb_reads_the_file(session: Session, written: Path) -> None:
     import pynwb
 
@@ -204,21 +219,23 @@ def test_pynwb_reads_the_file(session: Session, written: Path) -> None:
         assert file.invalid_times.to_dataframe()["tags"].map(tuple).tolist() == session.invalid_times["tags"].tolist()
 
 
-def test_pynwb_finds_the_file_valid(written: Path) -> None:
+@pytest.mark.parametrize("file", ["written", "simulated_file"])
+def test_pynwb_finds_the_file_valid(file: str, request: pytest.FixtureRequest) -> None:
     import pynwb
 
     with _pynwb_warnings():
-        notes = [str(note) for note in pynwb.validate(path=str(written))]
+        notes = [str(note) for note in pynwb.validate(path=str(request.getfixturevalue(file)))]
     # NWB 2.2.5 has a number here; the Allen Institute's own files have this text.
     tolerated = "general/extracellular_ephys/electrodes/filtering): incorrect type - expected 'float32', got 'utf'"
     assert [note for note in notes if not note.endswith(tolerated)] == []
 
 
-def test_nwb_inspector_finds_nothing_critical(written: Path) -> None:
+@pytest.mark.parametrize("file", ["written", "simulated_file"])
+def test_nwb_inspector_finds_nothing_critical(file: str, request: pytest.FixtureRequest) -> None:
     from nwbinspector import Importance, inspect_nwbfile
 
     with _pynwb_warnings():
-        messages = list(inspect_nwbfile(nwbfile_path=written))
+        messages = list(inspect_nwbfile(nwbfile_path=request.getfixturevalue(file)))
     assert messages
     assert [message for message in messages if message.importance == Importance.CRITICAL] == []
     # The inspector's own check adds an unsigned 0 to signed bounds and gets floats; Allen files have signed ones.
@@ -289,7 +306,7 @@ def test_blocks_and_indices_are_worked_out_in_order_of_time() -> None:
     assert list(tables["spontaneous"].columns) == ["start_time", "stop_time", "stimulus_name"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counts=st.lists(st.integers(0, 40), min_size=6, max_size=6),
     texts=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=3, max_size=3),
@@ -487,9 +504,9 @@ def test_memory_does_not_grow_with_the_number_of_spikes(tmp_path: Path) -> None:
     script = f"""
 import resource, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from many_spikes import ManySpikes
+from many_spikes import many_spikes
 from spikesight.data.nwb_write import write_session
-write_session(ManySpikes(n_units=500, n_spikes=40_000).session(), {str(tmp_path / "big.nwb")!r})
+write_session(many_spikes(n_units=500, n_spikes=40_000), {str(tmp_path / "big.nwb")!r})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -50,7 +50,6 @@ FROM_CHANNEL: Final = frozenset(
         "area",
         "probe",
         "probe_vertical_position",
-        "probe_horizontal_position",
         "anterior_posterior_ccf_coordinate",
         "dorsal_ventral_ccf_coordinate",
         "left_right_ccf_coordinate",

@@ -71,7 +71,6 @@ def make_unit_table(population: Population, channels: pd.DataFrame, firing_rate:
             "area": population.area,
             "probe": at_peak["group_name"].to_numpy(),
             "probe_vertical_position": at_peak["probe_vertical_position"].to_numpy(),
-            "probe_horizontal_position": at_peak["probe_horizontal_position"].to_numpy(),
         },
         index=pd.Index(population.ids, name="unit_id"),
     )
