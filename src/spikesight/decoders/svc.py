@@ -32,7 +32,8 @@ class _KernelSVC(ScoringDecoder, StandardisedDecoder):
         raise NotImplementedError
 
     def _fit_rows(self, rows: Floats, codes: Codes) -> None:
-        fitted = SVC(C=self.C, kernel="precomputed").fit(self._kernel(rows, rows), codes)
+        # a fixed seed, which libsvm does not need here: without one scikit-learn draws from the global generator
+        fitted = SVC(C=self.C, kernel="precomputed", random_state=0).fit(self._kernel(rows, rows), codes)
         self.support_vectors_ = rows[fitted.support_]
         self.n_support_ = np.asarray(fitted.n_support_)
         # libsvm's signs: scikit-learn turns both of them around for two classes
