@@ -495,7 +495,7 @@ def test_presentations_without_a_time_are_refused(session: Session, tmp_path: Pa
 
 # ---------------------------------------------------------------- size
 
-PEAK_MEMORY = 500e6
+PEAK_MEMORY = 300e6
 """Bytes that writing 2e7 spikes of 500 units may take in all, python and libraries included."""
 
 
