@@ -141,6 +141,13 @@ def test_a_file_that_pynwb_holds_open_is_read(minimal):
         assert read_session(minimal).spike_times[10].tolist() == SPIKE_TIMES[:2]
 
 
+def test_a_file_that_another_program_has_locked_is_read(minimal):
+    fcntl = pytest.importorskip("fcntl", reason="no such locks on this system")
+    with minimal.open("rb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert read_session(minimal).spike_times[10].tolist() == SPIKE_TIMES[:2]
+
+
 def test_a_file_that_may_not_be_written_is_read(minimal):
     minimal.chmod(0o400)
 
