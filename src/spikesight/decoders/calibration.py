@@ -16,6 +16,8 @@ _GAP = 10
 """Trials left out on either side of a held-out run, where there are enough of them."""
 _LEAST_KNOWN = 0.9
 """Share of trials whose class must occur outside their fold."""
+_WORTHLESS = 1e-3
+"""Sum of the weights of models that held-out trials contradict: they rank classes, but are hardly believed."""
 
 Rows = NDArray[np.intp]
 
@@ -56,7 +58,9 @@ def inner_folds(codes: Codes) -> Iterator[tuple[Rows, Rows]]:
         thirds = np.empty(n_trials, np.intp)
         for rows in (np.flatnonzero(codes == code) for code in np.unique(codes)):
             thirds[rows] = np.arange(len(rows)) * _FOLDS // len(rows)
-        folds = [_known(np.flatnonzero(thirds != fold), np.flatnonzero(thirds == fold), codes) for fold in range(3)]
+        folds = [
+            _known(np.flatnonzero(thirds != fold), np.flatnonzero(thirds == fold), codes) for fold in range(_FOLDS)
+        ]
     for train, held_out in folds:
         if len(held_out) and len(np.unique(codes[train])) > 1:
             yield train, held_out
@@ -66,7 +70,8 @@ def choose_weights(parts: Sequence[HeldOut], n_models: int) -> Floats:
     """Return the non-negative weights, one per model, under which held-out trials are most probable.
 
     The probability of a class is the softmax of the log-prior plus the weighted log-likelihoods; its log-loss is
-    convex in the weights. Without held-out trials the weights are equal and sum to 1.
+    convex in the weights. Without held-out trials the weights are equal and sum to 1; models that held-out trials
+    contradict get next to none.
     """
     start = np.full(n_models, 1.0 / n_models)
     n_trials = sum(len(part.codes) for part in parts)
@@ -85,7 +90,7 @@ def choose_weights(parts: Sequence[HeldOut], n_models: int) -> Floats:
         return loss / n_trials, slope / n_trials
 
     found: Any = minimize(log_loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * n_models)
-    return np.asarray(found.x) if np.any(found.x > 0) else start
+    return np.asarray(found.x) if np.any(found.x > 0) else _WORTHLESS * start
 
 
 def _outside(held_out: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:

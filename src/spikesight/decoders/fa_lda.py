@@ -22,7 +22,7 @@ class FactorLDA(ProbabilisticDecoder, LinearDecoder):
 
     Square-root counts are Gaussian around a mean per class. Their noise is what neurons share (running, arousal, the
     state of the network: ``q`` factors, from a randomised SVD of the residuals) plus a private variance per unit,
-    inverted by Woodbury's identity. Class means are shrunk by an empirical-Bayes Wiener filter.
+    inverted by Woodbury's identity. Class means, and class frequencies, are shrunk by empirical-Bayes fractions.
 
     Several bins: one such model of the stacked bins, one of their sum; the log-likelihoods are added with two weights
     chosen on inner folds of the training trials. The weights also calibrate ``predict_proba``: with one bin there is
@@ -160,7 +160,17 @@ def solve_noise(rows: Floats, loadings: Floats, private: Floats) -> Floats:
 
 
 def _log_prior(codes: Codes) -> Floats:
-    return np.log(np.bincount(codes) / len(codes))
+    """Return log-probabilities of classes before any spike is seen: their frequencies, shrunk towards equal ones.
+
+    Differences that drawing trials from equally frequent classes would make are no knowledge. In a balanced design
+    they even mislead: a class that is rarer in training is more frequent in what is left for testing.
+    """
+    n_classes = codes.max() + 1
+    equal = 1.0 / n_classes
+    excess = np.bincount(codes) / len(codes) - equal
+    by_chance = equal * (1.0 - equal) / len(codes)
+    fraction = max(0.0, 1.0 - by_chance / max(float((excess**2).mean()), by_chance))
+    return np.asarray(np.log(equal + fraction * excess))
 
 
 def _sums_by_class(rows: Floats, codes: Codes) -> Floats:
