@@ -296,5 +296,5 @@ def test_demo_ends_with_a_leaderboard_and_a_report_and_can_be_run_again(tmp_path
         assert name in first.stdout
     second = run("demo", "--out", tmp_path / "demo")
     assert second.exit_code == 0, second.output
-    assert "only what is missing is run" in second.stderr
+    assert "resuming" in second.stderr
     assert second.stdout == first.stdout

@@ -74,7 +74,8 @@ def test_the_resolved_config_is_saved_and_leads_to_the_same_run(counts: Path, tm
     assert saved.sources == (counts.resolve(),)
     heard = Heard()
     assert run_benchmark(saved, heard) == run
-    assert "only what is missing is run" in heard.notes[0]
+    assert heard.notes[0].startswith("resuming")
+    assert "6 finished fits" in heard.notes[0]
 
 
 def test_a_run_directory_of_another_config_is_refused(counts: Path, tmp_path: Path) -> None:
@@ -237,3 +238,25 @@ def test_provenance_names_the_inputs_and_the_seed(counts: Path, tmp_path: Path) 
     assert provenance["seed"] == 3
     assert provenance["inputs"][0]["path"] == str(counts.resolve())
     assert yaml.safe_load((run / "config.yaml").read_text())["seed"] == 3
+
+
+def test_the_oracle_stands_beside_chance_where_the_truth_lies_beside_the_file(
+    session_file: Path, tmp_path: Path
+) -> None:
+    run = run_benchmark(BenchmarkConfig(sources=(session_file,), out=tmp_path / "run", **QUICK))
+    table = read_run(run).per_session.set_index("decoder")
+    assert table.loc["oracle", "selection"] == table.loc["chance", "selection"] == "reference"
+    assert table.loc["oracle", "accuracy"] > table.loc["chance", "accuracy"]
+
+
+@pytest.mark.parametrize("option", [{"stimulus": "gabors"}, {"bin_size": 0.05, "window": (0.0, 0.25)}])
+def test_where_the_oracle_knows_nothing_that_is_said(
+    session_file: Path, tmp_path: Path, option: dict[str, object]
+) -> None:
+    heard = Heard()
+    config = BenchmarkConfig.model_validate(
+        {"sources": (session_file,), "out": tmp_path / "run", "decoders": ["chance"], "n_splits": 2, "gap": 0, **option}
+    )
+    run = run_benchmark(config, heard)
+    assert any(note.startswith("no oracle for tiny.nwb") for note in heard.notes)
+    assert set(read_run(run).per_session["decoder"]) == {"chance"}

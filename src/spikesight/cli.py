@@ -18,7 +18,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except (SpikesightError, OSError, MemoryError) as error:
-            if ctx.params.get("debug"):
+            if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
             typer.echo(f"error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
             raise typer.Exit(1) from error

@@ -7,12 +7,15 @@ from typing import Any, Final, Protocol
 import xarray as xr
 
 from spikesight.benchmark import Benchmark
-from spikesight.config import BenchmarkConfig
+from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
+from spikesight.data.simulation import GroundTruth, truth_path
 from spikesight.decoders import registry
+from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, FileFormatError
 from spikesight.provenance import describe_run
 from spikesight.report import write_report
 from spikesight.run_record import SESSIONS
+from spikesight.schema import TIME, UNIT
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
@@ -73,7 +76,10 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
     with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
         n_finished = len(run.finished_parts())
         if n_finished:
-            tell.note(f"{run.path} holds {n_finished} finished fits of this benchmark; only what is missing is run.")
+            tell.note(
+                f"resuming: {run.path} holds {n_finished} finished fits; those of the same data and code are not run "
+                "again"
+            )
         run.write_provenance(describe_run(config.seed, sources))
         datasets = _Datasets(asked, sources)
         references = _describe_sessions(run, datasets, tell)
@@ -148,8 +154,24 @@ def _describe_sessions(run: RunDirectory, datasets: _Datasets, tell: Progress) -
         card = session_card(loaded.dataset)
         cards.append({**card, "session_id": loaded.session_id, "panels_left_out": left_out})
         tell.advance("reading sessions", len(cards), datasets.n_sources)
+        oracle = _oracle(loaded, tell)
+        if oracle is not None:
+            references[loaded.session_id] = {"oracle": oracle}
     run.write_json(SESSIONS, cards)
     return references
+
+
+def _oracle(loaded: LoadedSource, tell: Progress) -> Oracle | None:
+    """Make the reference that knows the truth, if the truth of a simulated session lies beside its file."""
+    file = truth_path(loaded.path)
+    if loaded.trials is None or not file.is_file():
+        return None
+    dataset, trials = loaded.dataset, loaded.trials
+    by_presentation = isinstance(dataset.attrs["window"], str)
+    if trials.stimulus != DEFAULT_STIMULUS or trials.target != "frame" or not by_presentation:
+        tell.note(f"no oracle for {loaded.path.name}: it knows frames of natural scenes in bins over each presentation")
+        return None
+    return Oracle.from_truth(GroundTruth.load(file), dataset[UNIT].to_numpy(), n_bins=dataset.sizes[TIME])
 
 
 def _panels(loaded: LoadedSource) -> tuple[dict[str, Any], dict[str, str]]:

@@ -5,13 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.arrays import to_arrays
+from spikesight.data.unit_order import align_units
 from spikesight.decoders.storage import load_decoder
-from spikesight.errors import UnitIdsError
-from spikesight.schema import START, TRIAL, UNIT
+from spikesight.schema import START, TRIAL
 from spikesight.sources import load_source
 from spikesight.tracking import CONFIG
 
@@ -45,7 +44,7 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
         If the folder holds no decoder, or the file cannot be read as the decoder needs it.
     """
     fitted, meta = load_decoder(decoder)
-    dataset = _pick_units(load_source(file, _config(decoder, file, meta)).dataset, meta["unit_ids"], file)
+    dataset = align_units(load_source(file, _config(decoder, file, meta)).dataset, meta["unit_ids"])
     X, y, _ = to_arrays(dataset)
     predicted = fitted.predict(X)
     confidence = fitted.predict_proba(X).max(axis=1) if hasattr(fitted, "predict_proba") else np.full(len(y), np.nan)
@@ -67,15 +66,3 @@ def _config(decoder: Path, file: Path, meta: dict[str, Any]) -> BenchmarkConfig:
     if kept.is_file():
         return load_config(kept).model_copy(update={"sources": (file,)})
     return BenchmarkConfig(sources=(file,), stimulus=meta.get("stimulus"), n_bins=meta.get("n_bins"))
-
-
-def _pick_units(dataset: xr.Dataset, unit_ids: list[int], file: Path) -> xr.Dataset:
-    """Put the units in the order that the decoder knows."""
-    there = set(dataset[UNIT].to_numpy().tolist())
-    missing = [unit_id for unit_id in unit_ids if unit_id not in there]
-    if missing:
-        raise UnitIdsError(
-            f"the decoder was fitted on {len(unit_ids)} units; {file.name} lacks {len(missing)} of them, for example "
-            f"{missing[:5]}. A decoder reads the session that it was fitted on."
-        )
-    return dataset.sel({UNIT: unit_ids})

@@ -65,7 +65,7 @@ class TerminalProgress:
             if task not in self._tasks:
                 self._tasks[task] = self._bars.add_task(task, total=total)
             self._bars.update(self._tasks[task], completed=done, total=total)
-        elif done == total or time.monotonic() - self._last > QUIET_SECONDS:
+        elif done == total or (done > 1 and time.monotonic() - self._last > QUIET_SECONDS):
             self._last = time.monotonic()
             self.note(f"{task}: {done} of {total}")
 
