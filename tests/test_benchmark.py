@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,13 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from spikesight import cells
 from spikesight.benchmark import Benchmark, evaluate
 from spikesight.decoders import registry
 from spikesight.decoders.registry import DecoderSpec
+from spikesight.decoders.storage import load_decoder
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError, WorkerError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem, contender
 from spikesight.splits import BlockKFold, LastBlock, RepeatKFold, inner_folds
@@ -171,6 +174,39 @@ def test_tuned_decoding_is_scikit_learns_search_on_inner_folds_of_the_training_r
     assert json.loads(results["params"][0]) == search.best_params_
 
 
+class Diary(Fragile):
+    """Writes down which trials it is fitted to and asked about; their number is their count of spikes."""
+
+    entries: ClassVar[list] = []
+
+    def __init__(self, how="", page=0):
+        super().__init__(how)
+        self.page = page
+
+    def fit(self, X, y):
+        self.entries.append(("fit", X[:, 0, 0].tolist()))
+        return super().fit(X, y)
+
+    def predict(self, X):
+        self.entries.append(("predict", X[:, 0, 0].tolist()))
+        return super().predict(X)
+
+
+def test_constants_are_chosen_on_inner_folds_with_a_gap_and_test_trials_are_read_last_and_once():
+    dataset = session()
+    dataset["spike_counts"][:, 0, 0] = np.arange(120)
+    Diary.entries.clear()
+    evaluate(Diary(), dataset, LastBlock(gap=2), selection="tuned", candidates=[{"page": 1}, {"page": 2}])
+    train, test = list(range(60)), list(range(60, 120))
+    inner = [
+        entry
+        for learned, asked in inner_folds(np.arange(60), None, 2)
+        for entry in (("fit", learned.tolist()), ("predict", asked.tolist()))
+    ]
+    assert sorted(Diary.entries[:-2]) == sorted(inner * 2)
+    assert Diary.entries[-2:] == [("fit", train), ("predict", test)]
+
+
 def test_rows_with_fixed_defaults_say_which_constants_they_have():
     tuned = evaluate("logistic", session(), SPLITTER, selection="tuned").results
     fixed = evaluate("logistic", session(), SPLITTER, selection="default").results
@@ -275,6 +311,31 @@ def test_benchmark_gives_the_same_numbers_with_one_process_and_with_two(tmp_path
         pd.testing.assert_frame_equal(one.predictions, two.predictions)
 
 
+class CountsThreads(Fragile):
+    def fit(self, X, y):
+        raise RuntimeError(f"most threads: {max(pool['num_threads'] for pool in threadpool_info())}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_benchmark_gives_every_process_one_thread(tmp_path, jobs):
+    with threadpool_limits(2):
+        outcome = run_in(tmp_path, benchmark(decoders=(), references={"s0": {"counts": CountsThreads()}}, jobs=jobs))
+    assert set(outcome.failures["error"]) == {"RuntimeError: most threads: 1"}
+
+
+def test_a_saved_decoder_predicts_as_it_did_in_its_fold(tmp_path):
+    outcome = run_in(tmp_path, benchmark(selections=("tuned",), save_decoders=True))
+    assert len(list((tmp_path / "decoders").iterdir())) == 3  # references are not kept
+    X = session()["spike_counts"].to_numpy()
+    for folder in (tmp_path / "decoders").iterdir():
+        decoder, meta = load_decoder(folder)
+        own = outcome.predictions[
+            (outcome.predictions["decoder"] == "logistic") & (outcome.predictions["fold"] == meta["fold"])
+        ]
+        assert [str(label) for label in decoder.predict(X[own["row"]])] == own["y_pred"].tolist()
+        assert meta["unit_ids"] == list(range(900, 908))
+
+
 def test_benchmark_takes_references_per_session(tmp_path):
     datasets = {"s0": session(), "s1": session(1, name="s1")}
     outcome = run_in(
@@ -322,8 +383,9 @@ def test_an_interrupted_benchmark_keeps_what_is_finished_and_does_only_the_rest(
         {"datasets": {"s0": session().assign_attrs(blanks="dropped")}},
         {"seed": 1},
         {"splitter": BlockKFold(3, 3)},
+        {"splitter": BlockKFold(4, 2)},
     ],
-    ids=["trials", "blanks", "seed", "gap"],
+    ids=["trials", "blanks", "seed", "gap", "folds"],
 )
 def test_a_finished_cell_of_another_question_is_not_taken_for_this_one(tmp_path, change):
     run_in(tmp_path, benchmark(decoders=()), config={"k": 1})
@@ -331,7 +393,7 @@ def test_a_finished_cell_of_another_question_is_not_taken_for_this_one(tmp_path,
     fresh = run_in(tmp_path / "fresh", benchmark(decoders=(), **change), config={"k": 1})
     pd.testing.assert_frame_equal(without_seconds(changed.results), without_seconds(fresh.results))
     pd.testing.assert_frame_equal(changed.predictions, fresh.predictions)
-    assert len(list((tmp_path / "parts").glob("*.result.parquet"))) == 6
+    assert len(list((tmp_path / "parts").glob("*.result.parquet"))) == 3 + len(fresh.results)
 
 
 def test_other_code_decodes_again(tmp_path, monkeypatch):

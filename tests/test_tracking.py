@@ -62,11 +62,9 @@ def test_a_run_is_resumed_with_the_same_config_whatever_the_number_of_jobs(tmp_p
 def test_another_config_is_refused_and_the_options_that_differ_are_named(tmp_path):
     with RunDirectory(tmp_path, CONFIG):
         pass
-    with (
-        pytest.raises(RunDirectoryError, match=r"seed is 0 there and 1 here; gap is None there and 5 here\. Choose"),
-        RunDirectory(tmp_path, {**CONFIG, "seed": 1, "gap": 5}),
-    ):
-        pass
+    refused = RunDirectory(tmp_path, {**CONFIG, "seed": 1, "gap": 5})
+    with pytest.raises(RunDirectoryError, match=r"seed is 0 there and 1 here; gap is None there and 5 here\. Choose"):
+        refused.__enter__()
     with RunDirectory(tmp_path, CONFIG):  # the refusal let go of the lock
         pass
 
