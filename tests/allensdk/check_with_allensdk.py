@@ -37,8 +37,8 @@ def read_with_allensdk(path):
     found["running_start"] = running["start_time"].to_numpy()
     found["running_velocity"] = running["velocity"].to_numpy()
     invalid = session.get_invalid_times()
-    found["invalid_start"] = invalid["start_time"].to_numpy()
-    found["invalid_label"] = np.array([tags[-1] for tags in invalid["tags"]], str)
+    found["invalid_start"] = np.array([] if invalid.empty else invalid["start_time"], float)
+    found["invalid_label"] = np.array([] if invalid.empty else [tags[-1] for tags in invalid["tags"]], str)
     return found
 
 

@@ -58,7 +58,7 @@ def expected_of(session: Session) -> dict[str, np.ndarray]:
         **{name: shown[name].to_numpy(np.float64) for name in PRESENTATION_NUMBERS},
         "running_start": session.running["start_time"].to_numpy(),
         "running_velocity": session.running["velocity"].to_numpy(),
-        "invalid_start": session.invalid_times["start_time"].to_numpy(),
+        "invalid_start": session.invalid_times["start_time"].to_numpy(np.float64),
         "invalid_label": np.array([tags[-1] for tags in session.invalid_times["tags"]], str),
     }
 
