@@ -147,7 +147,7 @@ def _draw(
     independent = rng.standard_normal(n_units)
     tie = constants.tuning_rate_correlation
     selectivity = tie * loudness + np.sqrt(1 - tie**2) * independent
-    rate = constants.rate_median * np.exp(constants.rate_spread * loudness)
+    rate = constants.rate_median * np.exp(constants.rate_spread * loudness) * np.where(good, 1.0, constants.poor_rate)
     variation = constants.tuning_median * np.exp(constants.tuning_spread * selectivity) * of_area("tuning")
     late_variation = constants.late_tuning * variation * spread(0.3)
     fields = ReceptiveFields(

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from spikesight.data.simulation.areas import AREAS
 from spikesight.errors import UnknownNameError
 
 SessionType = Literal["brain_observatory_1.1", "functional_connectivity"]
@@ -62,6 +63,8 @@ class Responses(_Frozen):
     ----------
     rate_median, rate_spread, rate_ceiling
         Log-normal rate during natural scenes: median (Hz), standard deviation of the logarithm, soft maximum (Hz).
+    poor_rate
+        Rates of units that fail the quality filters, relative to those of good units.
     tuning_median, tuning_spread
         Log-normal coefficient of variation of the tuning curve over scenes, before the area's factor.
     tuning_rate_correlation
@@ -104,6 +107,7 @@ class Responses(_Frozen):
     rate_median: float = 4.46
     rate_spread: float = 1.25
     rate_ceiling: float = 60.0
+    poor_rate: float = 0.5
     tuning_median: float = 0.66
     tuning_spread: float = 0.78
     tuning_rate_correlation: float = -0.35
@@ -287,6 +291,7 @@ def get_preset(name: str) -> Preset:
 
 
 def presets_digest() -> str:
-    """Return the sha256 of all presets as canonical JSON (sorted keys, no spaces)."""
+    """Return the sha256 of all presets and of the table of areas, as canonical JSON (sorted keys, no spaces)."""
     plain = {name: preset.model_dump(mode="json") for name, preset in PRESETS.items()}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    areas = {name: area._asdict() for name, area in AREAS.items()}
+    return hashlib.sha256(json.dumps([plain, areas], sort_keys=True, separators=(",", ":")).encode()).hexdigest()

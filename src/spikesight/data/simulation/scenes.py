@@ -77,9 +77,11 @@ def movie(rng: np.random.Generator, n_frames: int) -> Images:
     """Draw a camera's slow way over one large scene, shape (n_frames, HEIGHT, WIDTH)."""
     ground = dead_leaves(rng, 2 * HEIGHT, 2 * WIDTH, n_leaves=1600) + 0.5 * one_over_f(rng, 2 * HEIGHT, 2 * WIDTH)
     ground *= 0.35 / ground.std()
-    steps = np.cumsum(rng.normal(0.0, 2.5, (n_frames, 2)), axis=0)
+    # Slow turns: the direction of the way changes over about ten frames, so that it leads far.
+    turns = np.cumsum(rng.normal(0.0, 0.3, n_frames))
+    way = 2.5 * np.cumsum(np.stack([np.sin(turns), np.cos(turns)], axis=1), axis=0)
     images = np.empty((n_frames, HEIGHT, WIDTH), np.float32)
-    for frame, (row, column) in enumerate(steps.astype(int)):
+    for frame, (row, column) in enumerate(way.astype(int)):
         images[frame] = np.roll(ground, (row, column), axis=(0, 1))[:HEIGHT, :WIDTH]
     return images
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from spikesight.data.session import Session
 from spikesight.data.simulation.behaviour import make_behaviour
@@ -11,7 +12,7 @@ from spikesight.data.simulation.coupling import Couplings, make_couplings
 from spikesight.data.simulation.gain import Gain, make_gain
 from spikesight.data.simulation.inputs import Inputs, make_inputs
 from spikesight.data.simulation.population import Population, make_population
-from spikesight.data.simulation.presets import get_preset
+from spikesight.data.simulation.presets import Preset, get_preset
 from spikesight.data.simulation.probes import make_channels, probe_ids
 from spikesight.data.simulation.schedule import Schedule, invalid_times, make_schedule
 from spikesight.data.simulation.spiking import simulate_spikes
@@ -67,6 +68,12 @@ def simulate_session(preset: str, seed: int = 0, *, n_units: int | None = None) 
     plan = get_preset(preset)
     if seed < 0:
         raise ConfigError(f"expected a seed that is not negative, got {seed}.")
+    # One BLAS thread: with several, sums come out a little differently, and with them spikes.
+    with threadpool_limits(1, user_api="blas"):
+        return _simulate(preset, plan, seed, n_units)
+
+
+def _simulate(preset: str, plan: Preset, seed: int, n_units: int | None) -> Simulation:
     session_id = str(FIRST_SESSION_ID + seed)
     channels = make_channels(plan)
     population = make_population(plan, channels, n_units, seed)

@@ -52,9 +52,10 @@ def simulate_spikes(
     parts = []
     for number, drive in enumerate(_ahead(_drives(population, inputs, events, gain, seed))):
         unit, sample = state.run(number, drive)
-        parts.append(_by_unit(unit, sample, len(population.ids)))
-    last = np.uint32(min(duration * SAMPLING_RATE, np.iinfo(np.uint32).max))
-    return _join(parts, population.ids, last)
+        # The last chunk reaches beyond the end of the recording.
+        inside = sample <= duration * SAMPLING_RATE
+        parts.append(_by_unit(unit[inside], sample[inside], len(population.ids)))
+    return _join(parts, population.ids)
 
 
 def _drives(population: Population, inputs: Inputs, events: Events, gain: Gain, seed: int) -> Iterator[Floats32]:
@@ -231,21 +232,15 @@ def _by_unit(unit, sample, n_units):  # type: ignore[no-untyped-def]  # pragma: 
     return ordered, offsets
 
 
-def _join(parts: list[tuple[Samples, NDArray[np.int64]]], ids: NDArray[np.int64], last: np.uint32) -> RaggedArray:
-    """Put the chunks of each unit end to end; spikes after the recording's end are cut."""
-    kept = []
-    for samples, offsets in parts:
-        if samples.size and samples.max() > last:
-            inside = samples <= last
-            offsets = np.concatenate([[0], np.cumsum(inside)])[offsets]
-            samples = samples[inside]
-        kept.append((samples, offsets))
-    sizes = np.sum([np.diff(offsets) for _, offsets in kept], axis=0)
+def _join(parts: list[tuple[Samples, NDArray[np.int64]]], ids: NDArray[np.int64]) -> RaggedArray:
+    """Put the chunks of each unit end to end; empties ``parts`` on the way, so that memory is not needed twice."""
+    sizes = np.sum([np.diff(offsets) for _, offsets in parts], axis=0, dtype=np.int64)
     stops = np.cumsum(sizes)
     place = stops - sizes
     joined = np.empty(int(stops[-1]), np.uint32)
-    while kept:
-        samples, offsets = kept.pop(0)
+    parts.reverse()
+    while parts:
+        samples, offsets = parts.pop()
         _place(joined, place, samples, offsets)
     return RaggedArray(ids, stops - sizes, stops, SampleTimes(joined))
 
