@@ -237,8 +237,12 @@ def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, bro
     page.close()
 
 
-def test_a_browser_as_narrow_as_a_phone_does_not_scroll_sideways(tmp_path: Path, browser: Any) -> None:
-    page, heard = _opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")), width=380)
+def test_a_window_made_as_narrow_as_a_phone_neither_scrolls_sideways_nor_overlaps(tmp_path: Path, browser: Any) -> None:
+    page, heard = _opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")))
+    page.set_viewport_size({"width": 380, "height": 800})
+    page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    heights = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
+    assert all(drawn <= room + 1 for drawn, room in page.eval_on_selector_all(".js-plotly-plot", heights))
     assert heard == []
     page.close()

@@ -21,11 +21,13 @@
     paper_bgcolor: "#fff", plot_bgcolor: "#fff", margin: { l: 60, r: 16, t: 24, b: 50 }, dragmode: false,
     hoverlabel: { bgcolor: "#fff", bordercolor: soft, align: "left", font: { color: ink } }, showlegend: false, ...more,
   });
-  const draw = (place, traces, more) =>
-    Plotly.react(place, traces, layout(more), {
+  const draw = (place, traces, more) => {
+    place.style.height = `${more.height}px`; // Plotly forgets its own height when the window changes
+    return Plotly.react(place, traces, layout(more), {
       responsive: true, displaylogo: false,
       modeBarButtons: narrow() ? [[]] : [["toImage"]], displayModeBar: narrow() ? false : "hover",
     });
+  };
   const title = (text) => ({ text, font: { size: 13 }, standoff: 8 });
   const vertical = (x, dash, colour) => ({
     type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, layer: "below", line: { color: colour, width: 1.3, dash },
