@@ -29,7 +29,7 @@ MOST_CONFUSION_CELLS: Final = 120_000
 """Non-zero cells of confusion matrices in one page, shared by its sessions: about 1 MB."""
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
+def write_report(run: str | Path, out: str | Path | None = None) -> Path:
     """Write the report of a run directory.
 
     Parameters
@@ -49,7 +49,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     RunDirectoryError
         If ``run`` has no results or is damaged, or ``out`` cannot be written.
     """
-    path = out if out is not None else run / REPORT
+    path = Path(out) if out is not None else Path(run) / REPORT
     _write_whole(path, render(read_run(run)))
     return path
 

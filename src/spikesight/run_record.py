@@ -53,7 +53,7 @@ class RunRecord:
     failures: list[dict[str, Any]]
 
 
-def read_run(path: Path) -> RunRecord:
+def read_run(path: str | Path) -> RunRecord:
     """Read a run directory that has results.
 
     Raises
@@ -61,6 +61,7 @@ def read_run(path: Path) -> RunRecord:
     RunDirectoryError
         If ``path`` is no run directory, has no results yet, or one of its files is damaged.
     """
+    path = Path(path)
     if not (path / CONFIG).is_file():
         raise RunDirectoryError(f"expected a run directory, {path} has no {CONFIG}. Give the directory of a benchmark.")
     if not (path / RESULTS).is_file():

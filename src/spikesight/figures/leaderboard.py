@@ -53,7 +53,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     )  # fmt: skip
     ax.set_yticks(range(len(height)), [plain(name) for name in height])
     ax.set_ylim(-0.6, len(height) - 0.4)
-    ax.set_xlim(0, None)
+    ax.set_xlim(-0.015 * ax.get_xlim()[1], None)  # a marker at 0 stays whole
     ax.grid(axis="x", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
     ax.set_xlabel("accuracy on test trials (%), bar: 95 % interval")
