@@ -73,7 +73,7 @@ def test_bins_count_when_totals_are_alike():
 def test_only_the_classes_of_the_training_labels_are_answered():
     expected = np.array([[[5.0, 1.0]], [[1.0, 5.0]], [[9.0, 9.0]]])
     oracle = Oracle(expected, np.arange(3)).fit([[9, 8], [0, 6]], [2, 1])
-    assert oracle.predict([[5, 1], [1, 4]]).tolist() == [2, 1]
+    assert oracle.predict([[8, 7], [1, 4], [5, 1]]).tolist() == [2, 1, 1]
 
 
 def test_an_oracle_can_be_cloned():
