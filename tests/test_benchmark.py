@@ -506,7 +506,7 @@ def test_benchmark_refuses_an_unfit_session_before_anything_is_fitted(tmp_path):
 
 def test_memory_estimate_grows_with_trials_and_processes():
     small, large = benchmark(), benchmark(datasets={"s": session(n_units=4000, n_trials=2000)})
-    working = 4 * 8 * 2000 * 4000
+    working = 6 * 8 * 2000 * 4000
     assert large.memory_estimate() - small.memory_estimate() == pytest.approx(working, rel=0.05)
     two = benchmark(datasets=large.datasets, jobs=2)
     assert two.memory_estimate() - large.memory_estimate() > working

@@ -12,7 +12,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from spikesight import schema
-from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells
+from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
 from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import (
     DEFAULT,
@@ -34,8 +34,8 @@ FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "er
 
 BYTES_PER_PROCESS: Final = 250 * 1024**2
 """An interpreter with the libraries that decoders need."""
-WORKING_COPIES: Final = 4
-"""Float64 copies of a session's trials that a decoder holds while it is fitted."""
+WORKING_COPIES: Final = 6
+"""Float64 copies of a session's trials that a decoder holds while it is fitted: measured were 5 (fa-lda) to 6 (ridge)."""
 
 OnCell = Callable[[int, int, Mapping[str, Any]], object]
 
@@ -211,7 +211,7 @@ class Benchmark:
             finished = run.finished_parts()
             for cell in cells:
                 if cell.part in finished:
-                    tell(_row(run.read_part(cell.part)[0]))
+                    tell(row_of(run.read_part(cell.part)[0]))
             missing = [cell for cell in cells if cell.part not in finished]
             for cell, outcome in self._outcomes(missing, problem, run.path / DECODERS):
                 row = _record(run, cell, session, self.seed, outcome)
@@ -287,13 +287,9 @@ def _record(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Out
         run.log("cell failed", **key, error=outcome.error, traceback=outcome.traceback)
         return row
     run.write_part(cell.part, outcome.result, outcome.predictions)
-    row = _row(outcome.result)
+    row = row_of(outcome.result)
     run.log("cell finished", **key, accuracy=row["accuracy"], fit_seconds=row["fit_seconds"])
     return row
-
-
-def _row(result: pd.DataFrame) -> dict[str, Any]:
-    return {str(name): value for name, value in result.iloc[0].to_dict().items()}
 
 
 def _failure(cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:

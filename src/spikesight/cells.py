@@ -81,7 +81,12 @@ def attempt_named(
     return cell.part, attempt_quietly(cell, problem, splitter, seed, save_to)
 
 
+def row_of(result: pd.DataFrame) -> dict[str, Any]:
+    """Return the one row of a cell's result, by column."""
+    return {str(name): value for name, value in result.iloc[0].to_dict().items()}
+
+
 def _save(decoder: Any, folder: Path, problem: Problem, result: pd.DataFrame) -> None:
     from spikesight.decoders.storage import save_decoder
 
-    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=result.iloc[0].to_dict())
+    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=row_of(result))
