@@ -35,7 +35,7 @@ FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "er
 BYTES_PER_PROCESS: Final = 250 * 1024**2
 """An interpreter with the libraries that decoders need."""
 WORKING_COPIES: Final = 6
-"""Float64 copies of a session's trials that a decoder holds while it is fitted: measured were 5 (fa-lda) to 6 (ridge)."""
+"""Float64 copies of a session's trials that a decoder holds while fitted: measured were 5 (fa-lda) to 6 (ridge)."""
 
 OnCell = Callable[[int, int, Mapping[str, Any]], object]
 
