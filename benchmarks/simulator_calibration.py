@@ -80,8 +80,11 @@ def draw(metrics: pd.DataFrame, path: Path) -> None:
             axis.set_xticks([0.5, 1, 2, 5] if name == "fano_ns" else [0.5, 2, 10, 50], minor=False)
             axis.xaxis.set_major_formatter("{x:g}")
             axis.xaxis.set_minor_formatter("")
+        if name == "run_mod_ns":
+            axis.set_xticks([-1, -0.5, 0, 0.5, 1])
         axis.set(xlabel=TITLES[name], xlim=(low, high), ylim=(0, 1.24 * top), yticks=[])
         axis.spines[["top", "right", "left"]].set_visible(False)
+    figure.get_layout_engine().set(wspace=0.06, hspace=0.06)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     figure.supxlabel("bars: 25 to 75 %, dots: median; shaded: distribution of the simulated units", fontsize=9)
