@@ -121,7 +121,7 @@ def benchmark(
     areas: Areas = None,
     quality: Quality = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes at a time.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time; one per core if not given.")] = None,
     save_decoders: Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory; started again, it is resumed.")] = None,
     json: Json = False,

@@ -60,7 +60,7 @@ class BenchmarkConfig(_Frozen):
     splitter, n_splits, gap
         How test trials are set aside; ``gap`` counts the trials left out on either side of a test run.
     seed, jobs
-        Seed of everything random; processes at a time.
+        Seed of everything random; processes at a time, None for one per core that may be used.
     save_decoders
         Store every fitted decoder in the run directory.
     out
@@ -84,7 +84,7 @@ class BenchmarkConfig(_Frozen):
     n_splits: int = Field(default=5, ge=2)
     gap: int = Field(default=10, ge=0)
     seed: int = Field(default=0, ge=0)
-    jobs: int = Field(default=1, ge=1)
+    jobs: int | None = Field(default=None, ge=1)
     save_decoders: bool = False
     out: Path | None = None
 

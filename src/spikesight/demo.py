@@ -49,7 +49,7 @@ def run_demo(out: Path, progress: Progress) -> Path:
     save_simulation(PRESET, SEED, file, progress=progress)
     progress.note(f"2/4 wrote {file} in the Allen layout, its truth beside it")
     progress.note("3/4 reading it back, binning its natural scenes, decoding them")
-    run = run_benchmark(BenchmarkConfig(sources=(file,), decoders=DECODERS, seed=SEED, jobs=2, out=out / RUN), progress)
+    run = run_benchmark(BenchmarkConfig(sources=(file,), decoders=DECODERS, seed=SEED, out=out / RUN), progress)
     progress.note("4/4 wrote the report")
     return run
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import joblib
 import xarray as xr
 
 from spikesight.benchmark import Benchmark
@@ -90,7 +91,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             config.selection,
             references=references,
             seed=config.seed,
-            jobs=config.jobs,
+            jobs=config.jobs or joblib.cpu_count(),
             save_decoders=config.save_decoders,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
