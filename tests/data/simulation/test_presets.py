@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from spikesight.data.simulation.presets import PRESETS, get_preset, presets_digest
 from spikesight.errors import UnknownNameError
 
-FROZEN = "b95a71fa01933e3f8b9612595430de6c9f28d0b48e476de7f9ceddd6e4792835"
+FROZEN = "e0838575a9ab7acca40f735ff25aa9d835a5381401c937feb204c18065dc6573"
 
 
 def test_the_presets_are_frozen():

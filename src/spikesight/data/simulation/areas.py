@@ -25,8 +25,6 @@ class Area(NamedTuple):
         Factor on the coefficient of variation of the tuning curve over scenes; 1 = VISp.
     running
         Added to the log gain of running.
-    depth
-        Dorsal-ventral CCF coordinate of the area's middle, um (for the channel table).
     """
 
     level: float
@@ -35,21 +33,20 @@ class Area(NamedTuple):
     spatial_frequency: float
     tuning: float
     running: float
-    depth: float
 
 
 AREAS: Final[dict[str, Area]] = {
-    "LGd": Area(0.0, 0.034, 4.5, 0.035, 0.85, 0.10, 3200.0),
-    "VISp": Area(1.0, 0.044, 6.0, 0.045, 1.15, 0.10, 1400.0),
-    "VISl": Area(1.5, 0.051, 8.0, 0.040, 1.00, 0.00, 1500.0),
-    "VISrl": Area(1.6, 0.050, 8.5, 0.035, 0.90, -0.06, 1300.0),
-    "LP": Area(2.0, 0.055, 11.0, 0.030, 0.55, 0.00, 3000.0),
-    "VISal": Area(2.2, 0.055, 9.0, 0.035, 1.00, -0.04, 1400.0),
-    "VISpm": Area(2.6, 0.062, 9.5, 0.040, 0.85, 0.02, 1100.0),
-    "VISam": Area(3.0, 0.064, 10.0, 0.035, 0.85, 0.02, 1000.0),
-    "APN": Area(3.0, 0.060, 14.0, 0.030, 0.30, 0.10, 3300.0),
-    "CA1": Area(5.0, 0.100, 16.0, 0.030, 0.12, 0.05, 2000.0),
-    "CA3": Area(5.0, 0.110, 16.0, 0.030, 0.10, 0.05, 2500.0),
-    "DG": Area(5.0, 0.110, 16.0, 0.030, 0.10, 0.05, 2600.0),
+    "LGd": Area(0.0, 0.034, 4.5, 0.035, 0.85, 0.10),
+    "VISp": Area(1.0, 0.044, 6.0, 0.045, 1.15, 0.10),
+    "VISl": Area(1.5, 0.051, 8.0, 0.040, 1.00, 0.00),
+    "VISrl": Area(1.6, 0.050, 8.5, 0.035, 0.90, -0.06),
+    "LP": Area(2.0, 0.055, 11.0, 0.030, 0.55, 0.00),
+    "VISal": Area(2.2, 0.055, 9.0, 0.035, 1.00, -0.04),
+    "VISpm": Area(2.6, 0.062, 9.5, 0.040, 0.85, 0.02),
+    "VISam": Area(3.0, 0.064, 10.0, 0.035, 0.85, 0.02),
+    "APN": Area(3.0, 0.060, 14.0, 0.030, 0.30, 0.10),
+    "CA1": Area(5.0, 0.100, 16.0, 0.030, 0.12, 0.05),
+    "CA3": Area(5.0, 0.110, 16.0, 0.030, 0.10, 0.05),
+    "DG": Area(5.0, 0.110, 16.0, 0.030, 0.10, 0.05),
 }
 """Area acronym -> its typical unit."""
