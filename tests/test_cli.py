@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import xarray as xr
 from typer.testing import CliRunner
@@ -169,8 +171,19 @@ def test_predict_decodes_with_a_stored_decoder(counts: Path, tmp_path: Path) -> 
     rows = json.loads(done.stdout)
     assert len(rows) == 120
     assert sum(row["correct"] for row in rows) > 60
-    assert set(rows[0]) == {"trial", "start_time", "y_true", "y_pred", "correct", "confidence"}
-    assert "of 120 trials right" in run("predict", folder, counts).stdout
+    assert set(rows[0]) == {"trial", "start_time", "y_true", "y_pred", "correct", "confidence", "in_training"}
+    tested = pd.read_parquet(out / "predictions.parquet").query("decoder == 'fa-lda' and fold == 0")
+    new = {row["trial"]: row for row in rows if not row["in_training"]}
+    assert set(tested["trial"]) < set(new)  # the others are the gap
+    assert [new[trial]["y_pred"] for trial in tested["trial"]] == tested["y_pred"].tolist()
+    assert f"of {len(new)} new trials right" in run("predict", folder, counts).stdout
+
+
+def test_predict_refuses_a_decoder_away_from_its_run(counts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("benchmark", counts, *QUICK, "--save-decoders", "--out", out).exit_code == 0
+    moved = shutil.copytree(next((out / "decoders").iterdir()), tmp_path / "elsewhere" / "decoder")
+    assert "inside its run directory" in failed("predict", moved, counts)
 
 
 def test_predict_refuses_a_file_with_other_units_and_a_folder_without_decoder(counts: Path, tmp_path: Path) -> None:

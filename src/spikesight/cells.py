@@ -12,7 +12,7 @@ import pandas as pd
 
 from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
 from spikesight.provenance import code_digest
-from spikesight.splits import Fold, Splitter
+from spikesight.splits import Fold, Rows, Splitter
 
 
 class Cell(NamedTuple):
@@ -58,7 +58,7 @@ def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to
     try:
         decoder, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
         if save_to is not None and cell.contender.selection != REFERENCE:
-            _save(decoder, save_to / cell.part, problem, result)
+            _save(decoder, save_to / cell.part, problem, cell.rows[0], result)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
@@ -86,7 +86,9 @@ def row_of(result: pd.DataFrame) -> dict[str, Any]:
     return {str(name): value for name, value in result.iloc[0].to_dict().items()}
 
 
-def _save(decoder: Any, folder: Path, problem: Problem, result: pd.DataFrame) -> None:
+def _save(decoder: Any, folder: Path, problem: Problem, train: Rows, result: pd.DataFrame) -> None:
+    """Store a decoder with the trials that it was fitted to, so that nobody scores it on those."""
     from spikesight.decoders.storage import save_decoder
 
-    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=row_of(result))
+    meta = {**row_of(result), "train_trials": problem.trials[train].tolist()}
+    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=meta)

@@ -1,7 +1,7 @@
 """What a stored decoder reads from another file."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.arrays import to_arrays
 from spikesight.data.unit_order import align_units
 from spikesight.decoders.storage import load_decoder
+from spikesight.errors import DecoderError
 from spikesight.schema import START, TRIAL
 from spikesight.sources import load_source
 from spikesight.tracking import CONFIG
@@ -33,36 +34,44 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per trial: ``trial``, ``start_time`` (s), ``y_true`` (the label in the file), ``y_pred``, ``correct``
-        and ``confidence`` (probability of ``y_pred``; NaN for a decoder without probabilities).
+        One row per trial: ``trial``, ``start_time`` (s), ``y_true`` (the label in the file), ``y_pred``, ``correct``,
+        ``confidence`` (probability of ``y_pred``; NaN for a decoder without probabilities) and ``in_training`` (the
+        decoder was fitted to this trial, so that being right says nothing).
 
     Raises
     ------
     UnitIdsError
         If the file lacks units that the decoder was fitted on.
     SpikesightError
-        If the folder holds no decoder, or the file cannot be read as the decoder needs it.
+        If the folder holds no decoder or lies outside its run directory, or the file cannot be read as the decoder
+        needs it.
     """
     fitted, meta = load_decoder(decoder)
-    dataset = align_units(load_source(file, _config(decoder, file, meta)).dataset, meta["unit_ids"])
+    source = load_source(file, _config(decoder, file))
+    dataset = align_units(source.dataset, meta["unit_ids"])
     X, y, _ = to_arrays(dataset)
+    trials = dataset[TRIAL].to_numpy()
     predicted = fitted.predict(X)
     confidence = fitted.predict_proba(X).max(axis=1) if hasattr(fitted, "predict_proba") else np.full(len(y), np.nan)
     return pd.DataFrame(
         {
-            "trial": dataset[TRIAL].to_numpy(),
+            "trial": trials,
             "start_time": dataset[START].to_numpy(),
             "y_true": y.astype(str),
             "y_pred": predicted.astype(str),
             "correct": predicted == y,
             "confidence": confidence,
+            "in_training": np.isin(trials, meta["train_trials"]) & (source.session_id == meta["session"]),
         }
     )
 
 
-def _config(decoder: Path, file: Path, meta: dict[str, Any]) -> BenchmarkConfig:
-    """Take the options of the decoder's run, or, away from it, what is stored with the decoder itself."""
+def _config(decoder: Path, file: Path) -> BenchmarkConfig:
+    """Take the options of the decoder's run: they say how its trials were selected and binned."""
     kept = decoder.resolve().parents[RUN_DEPTH - 1] / CONFIG
-    if kept.is_file():
-        return load_config(kept).model_copy(update={"sources": (file,)})
-    return BenchmarkConfig(sources=(file,), stimulus=meta.get("stimulus"), n_bins=meta.get("n_bins"))
+    if not kept.is_file():
+        raise DecoderError(
+            f"expected {decoder} inside its run directory, whose {CONFIG} says how trials were binned; there is no "
+            f"{kept}. Move the decoder together with its run."
+        )
+    return load_config(kept).model_copy(update={"sources": (file,)})

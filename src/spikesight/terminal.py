@@ -216,18 +216,18 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
-    """Write one line per trial, and how many are right."""
+    """Write one line per trial, and how many are right of those that the decoder was not fitted to."""
     if as_json:
         print_json(table.to_dict("records"))
         return
     out = console()
-    columns = ("trial", "start_time", "y_true", "y_pred", "confidence")
+    columns = ("trial", "start_time", "y_true", "y_pred", "confidence", "in_training")
     rows = [dict(zip(columns, row, strict=True)) for row in table[list(columns)].itertuples(index=False)]
     out.print(table_of(rows, "Predictions", columns=columns))
-    right = int(table["correct"].sum())
-    out.print(
-        Text(f"{right} of {len(table)} trials right ({_percent(right / len(table))} %), trials of training included")
-    )
+    new = table[~table["in_training"]]
+    right = int(new["correct"].sum())
+    share = f" ({_percent(right / len(new))} %)" if len(new) else ""
+    out.print(Text(f"{right} of {len(new)} new trials right{share}; {len(table) - len(new)} trials of its training"))
 
 
 def print_decoders(specs: Mapping[str, Any], broken: Mapping[str, str], *, as_json: bool = False) -> None:
