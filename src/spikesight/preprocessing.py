@@ -105,7 +105,8 @@ class FlattenTrials(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def anscombe(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``sqrt(counts + 3/8)``."""
-    return np.sqrt(counts + 0.375)
+    shifted = counts + 0.375
+    return np.sqrt(shifted, out=shifted)
 
 
 def mean_and_scale(trials: NDArray[np.float64], floor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

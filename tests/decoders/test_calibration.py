@@ -56,18 +56,24 @@ def test_without_held_out_trials_weights_are_equal(n_models):
 def test_inner_folds_are_contiguous_runs_with_a_gap():
     codes = np.arange(600) % 4
     folds = list(inner_folds(codes))
-    assert [(held_out[0], held_out[-1]) for _, held_out in folds] == [(0, 199), (200, 399), (400, 599)]
+    assert [(held_out[0], held_out[-1]) for _, held_out in folds] == [
+        (0, 119),
+        (120, 239),
+        (240, 359),
+        (360, 479),
+        (480, 599),
+    ]
     for train, test in folds:
         assert np.abs(train[:, None] - test).min() == 11
 
 
 def test_trials_sorted_by_class_are_parted_within_each_class():
-    codes = np.repeat([0, 1, 2], 30)
+    codes = np.repeat(np.arange(10), 10)
     folds = list(inner_folds(codes))
-    assert len(folds) == 3
+    assert len(folds) == 5
     for train, test in folds:
-        np.testing.assert_array_equal(np.bincount(codes[test]), [10, 10, 10])
-        np.testing.assert_array_equal(np.bincount(codes[train]), [20, 20, 20])
+        np.testing.assert_array_equal(np.bincount(codes[test]), np.full(10, 2))
+        np.testing.assert_array_equal(np.bincount(codes[train]), np.full(10, 8))
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=80))

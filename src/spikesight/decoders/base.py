@@ -100,13 +100,19 @@ class StandardisedDecoder(Decoder):
     def _fit(self, trials: Floats, codes: Codes) -> None:
         rows = self._columns(trials)
         self.mean_, self.scale_ = mean_and_scale(rows, self.floor)
-        self._fit_rows((rows - self.mean_) / self.scale_, codes)
+        self._fit_rows(self._standardise(rows), codes)
 
     def _scores(self, trials: Floats) -> Floats:
-        return self._score_rows((self._columns(trials) - self.mean_) / self.scale_)
+        return self._score_rows(self._standardise(self._columns(trials)))
+
+    def _standardise(self, rows: Floats) -> Floats:
+        """Overwrite ``rows``: with thousands of units every copy counts."""
+        rows -= self.mean_
+        rows /= self.scale_
+        return rows
 
     def _columns(self, trials: Floats) -> Floats:
-        """Return what is standardised: here the square-root counts, the first bin of all units first."""
+        """Return what is standardised, as a new array: here square-root counts, the first bin of all units first."""
         return anscombe(trials).reshape(len(trials), -1)
 
     @abstractmethod

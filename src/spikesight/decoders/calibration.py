@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 
 from spikesight.decoders.base import Codes, Floats
 
-_FOLDS = 3
+_FOLDS = 5
+"""With fewer, the models behind the choice would know much less than the final one and be trusted too little."""
 _GAP = 10
 """Trials left out on either side of a held-out run, where there are enough of them."""
 _LEAST_KNOWN = 0.9
@@ -42,24 +43,25 @@ class HeldOut:
 
 
 def inner_folds(codes: Codes) -> Iterator[tuple[Rows, Rows]]:
-    """Yield training and held-out rows: three contiguous runs, each trained on the others but for a gap.
+    """Yield training and held-out rows: five contiguous runs, each trained on the others but for a gap.
 
     Where that keeps too many classes out of training, as with trials sorted by class, each class is cut into its own
-    early, middle and late trials instead. Held-out trials of a class that is not trained on are left out.
+    early to late fifths instead. Held-out trials of a class that is not trained on are left out.
     """
     n_trials = len(codes)
     position = np.arange(n_trials)
     runs = position * _FOLDS // n_trials
     gap = min(_GAP, n_trials // 50)
     folds = [
-        _known(np.flatnonzero(_outside(runs == fold, gap)), np.flatnonzero(runs == fold), codes) for fold in range(3)
+        _known(np.flatnonzero(_outside(runs == fold, gap)), np.flatnonzero(runs == fold), codes)
+        for fold in range(_FOLDS)
     ]
     if sum(len(held_out) for _, held_out in folds) < _LEAST_KNOWN * n_trials:
-        thirds = np.empty(n_trials, np.intp)
+        fifths = np.empty(n_trials, np.intp)
         for rows in (np.flatnonzero(codes == code) for code in np.unique(codes)):
-            thirds[rows] = np.arange(len(rows)) * _FOLDS // len(rows)
+            fifths[rows] = np.arange(len(rows)) * _FOLDS // len(rows)
         folds = [
-            _known(np.flatnonzero(thirds != fold), np.flatnonzero(thirds == fold), codes) for fold in range(_FOLDS)
+            _known(np.flatnonzero(fifths != fold), np.flatnonzero(fifths == fold), codes) for fold in range(_FOLDS)
         ]
     for train, held_out in folds:
         if len(held_out) and len(np.unique(codes[train])) > 1:

@@ -99,13 +99,13 @@ _DECODERS: dict[str, DecoderSpec] = {
     "lda": DecoderSpec(
         "spikesight.decoders.lda:ShrinkageLDA",
         "discriminant analysis with a full, shrunken noise covariance",
-        tuple({"shrinkage": s} for s in ("auto", 0.2, 0.35, 0.5, 0.7)),
+        tuple({"shrinkage": s} for s in ("auto", 0.2, 0.4, 0.6, 0.8)),
         _FLAT,
     ),
     "fa-lda": DecoderSpec(
         "spikesight.decoders.fa_lda:FactorLDA",
         "discriminant analysis with shared noise factors and empirical-Bayes class means (the default)",
-        tuple({"q": q} for q in (10, 20, 30, 60, 100)),
+        tuple({"q": q} for q in (15, 30, 60, 120, 240)),
         "one model of the stacked bins and one of their sum, weighted by a choice on training trials",
     ),
 }
