@@ -50,3 +50,17 @@ def test_the_mean_over_sessions_weighs_sessions_not_trials() -> None:
     [row] = mean_leaderboard(session_leaderboard(results, predictions), predictions).to_dict("records")
     assert (row["accuracy"], row["n_sessions"], row["n_trials"]) == (0.5, 2, 48)
     assert (row["low"], row["high"]) == (0.5, 0.5)
+
+
+def test_a_decoder_tested_on_fewer_trials_is_left_out() -> None:
+    results, predictions = _run({("s", "lda"): [1] * 8, ("s", "ridge"): [0] * 8})
+    failed = (results["decoder"] == "lda") & (results["fold"] == 1)
+    lost = (predictions["decoder"] == "lda") & (predictions["fold"] == 1)
+    table = session_leaderboard(results[~failed], predictions[~lost])
+    assert table["decoder"].tolist() == ["ridge"]
+
+
+def test_a_decoder_missing_in_a_session_has_no_mean_over_sessions() -> None:
+    results, predictions = _run({("s", "lda"): [1] * 8, ("s", "ridge"): [0] * 8, ("t", "lda"): [1] * 8})
+    table = mean_leaderboard(session_leaderboard(results, predictions), predictions)
+    assert table["decoder"].tolist() == ["lda"]

@@ -14,6 +14,8 @@ _ROW: Final = ["session", *_POINT]
 def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Pool the folds: one row per session, decoder and selection, best first within each session.
 
+    A decoder of which a fold failed was tested on fewer trials than the others and is left out.
+
     Parameters
     ----------
     results
@@ -55,6 +57,7 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
             }
         )
     table = pd.DataFrame(rows)
+    table = table[table["n_trials"] == table.groupby("session")["n_trials"].transform("max")]
     place = table["session"].map({name: row for row, name in enumerate(table["session"].unique())})
     order = np.lexsort((-table["accuracy"], place))
     return table.iloc[order].reset_index(drop=True)
@@ -62,6 +65,8 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
 
 def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Average over sessions: one row per decoder and selection, best first.
+
+    A decoder that is missing in a session of the others is left out: its mean would be one over other sessions.
 
     Parameters
     ----------
@@ -80,7 +85,10 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
     """
     trials_of = dict(iter(predictions.groupby(_POINT, sort=False)))
     rows: list[dict[str, Any]] = []
+    n_sessions = per_session["session"].nunique()
     for key, own in per_session.groupby(_POINT, sort=False):
+        if len(own) < n_sessions:
+            continue
         ordered = trials_of[key].sort_values(["session", "seed", "row"], kind="stable")
         low, high = block_bootstrap(ordered["correct"], seed=seed, sessions=ordered["session"].astype(str))
         rows.append(
