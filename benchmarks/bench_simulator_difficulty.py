@@ -1,7 +1,7 @@
 """How hard simulated sessions are: accuracy of a linear decoder on eight sessions in the full natural-scene design.
 
-Run ``python benchmarks/bench_simulator_difficulty.py`` (about 10 minutes on one core; ``--folds 1`` for a fifth of it,
-``--only 0:150,7:900`` for some of the sessions). The decoder is scikit-learn only, so that changes to spikesight's
+Run ``python benchmarks/bench_simulator_difficulty.py`` (about 15 minutes on one core; ``--folds 1`` for a fifth of it,
+``--only 0:150,7:1200`` for some of the sessions). The decoder is scikit-learn only, so that changes to spikesight's
 own decoders cannot move it: square-root counts of the 250 ms of a presentation, StandardScaler, PCA to 200 components
 (fewer units: all), LogisticRegression with its defaults; all fitted in the fold, ``BlockKFold(5, gap=10)``. Classes are
 118 scenes and the blank: chance is 1/119. Published sessions lie between 50 and 95 %.
@@ -27,7 +27,7 @@ from spikesight.data.simulation import simulate_session
 from spikesight.decoders.oracle import Oracle
 from spikesight.splits import BlockKFold
 
-SESSIONS = ((0, 150), (1, 200), (2, 250), (3, 300), (4, 400), (5, 550), (6, 750), (7, 1000))
+SESSIONS = ((0, 150), (1, 200), (2, 250), (3, 300), (4, 400), (5, 550), (6, 750), (7, 1200))
 """(seed, number of units) of the eight sessions."""
 N_COMPONENTS = 200
 LOWEST, HIGHEST = 0.50, 0.95
