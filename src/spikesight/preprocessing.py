@@ -12,6 +12,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+Floats = NDArray[np.float64]
+
+_DTYPES = [np.float64, *(np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8))]
+"""What is taken as it comes: counts are small integers, up to eight times smaller than as the float64 of all else."""
+
 FLOOR = 0.3
 """Default floor of a standard deviation of square-root counts.
 
@@ -71,7 +76,7 @@ class ZScoreUnits(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn each unit's mean and scale from the training trials ``X``."""
-        self.mean_, self.scale_ = mean_and_scale(validate_trials(self, X, reset=True), self.floor)
+        self.mean_, self.scale_ = standardise(validate_trials(self, X, reset=True).astype(float), self.floor)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -99,27 +104,38 @@ class FlattenTrials(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return one row per trial."""
-        trials = validate_trials(self, X, reset=not hasattr(self, "n_features_in_"))
+        trials = validate_trials(self, X, reset=not hasattr(self, "n_features_in_")).astype(float)
         return trials.reshape(len(trials), -1)
 
 
-def anscombe(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``sqrt(counts + 3/8)``."""
-    shifted = counts + 0.375
-    return np.sqrt(shifted, out=shifted)
+def anscombe(counts: NDArray[Any], dtype: type[np.floating] = np.float64) -> NDArray[Any]:
+    """Return ``sqrt(counts + 3/8)`` as a new array."""
+    shifted = np.add(counts, 0.375, dtype=dtype, casting="same_kind")
+    return np.asarray(np.sqrt(shifted, out=shifted))
 
 
-def mean_and_scale(trials: NDArray[np.float64], floor: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean over trials (the first axis) and standard deviation, the latter at least ``floor``."""
+def standardise(rows: NDArray[np.floating], floor: float) -> tuple[Floats, Floats]:
+    """Centre and scale ``rows`` in place: with thousands of units every copy counts.
+
+    Returns
+    -------
+    mean, scale
+        Mean over trials (the first axis) and standard deviation, the latter at least ``floor``.
+    """
     if not floor > 0:
         raise ValueError(f"the floor of a standard deviation must be positive, got {floor!r}.")
-    return trials.mean(axis=0), np.maximum(trials.std(axis=0), floor)
+    mean = rows.mean(axis=0, dtype=np.float64)
+    rows -= mean.astype(rows.dtype)
+    variance = np.einsum("t...,t...->...", rows, rows, dtype=np.float64) / len(rows)
+    scale = np.maximum(np.sqrt(variance), floor)
+    rows /= scale.astype(rows.dtype)
+    return mean, scale
 
 
 def validate_trials(
     estimator: Any, X: ArrayLike, *, reset: bool, non_negative: bool = False, y: Any = None
-) -> NDArray[np.float64]:
-    """Check ``X`` and return it as float64 ``(n_trials, n_bins, n_units)``.
+) -> NDArray[Any]:
+    """Check ``X`` and return it as ``(n_trials, n_bins, n_units)``, in float64 unless it is of integers.
 
     scikit-learn counts the second axis as features; trials are therefore checked as rows of ``n_bins * n_units``
     features, and the shape of one trial is kept beside that number in ``n_bins_`` and ``n_units_``.
@@ -151,7 +167,7 @@ def validate_trials(
             f" (n_bins, n_units), got trials of shape {shape}."
         )
     rows = trials if shape is None else np.asarray(trials).reshape(-1, shape[0] * shape[1])
-    checked = validate_data(estimator, rows, dtype=np.float64, reset=reset, ensure_non_negative=non_negative)
+    checked = validate_data(estimator, rows, dtype=_DTYPES, reset=reset, ensure_non_negative=non_negative)
     if reset:
         estimator.n_bins_, estimator.n_units_ = shape or (1, checked.shape[1])
     return np.asarray(checked.reshape(len(checked), estimator.n_bins_, estimator.n_units_))

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 from spikesight.decoders.class_means import shrink_by_unit, shrink_by_unit_and_class
-from spikesight.decoders.fa_lda import FactorLDA, noise_factors, solve_noise
+from spikesight.decoders.fa_lda import FactorLDA
+from spikesight.decoders.factor_noise import FactorNoise
 
 
 def trials(n_classes=4, n_units=8, n_bins=1, n_trials=80, seed=0):
@@ -45,12 +47,14 @@ def log_posterior(Z, y, new, q, shrink):
     variance = (residuals**2).sum(axis=0) / freedom
     deviation = np.sqrt(np.maximum(variance, 0.2 * np.median(variance)))
     centre = Z.mean(axis=0)
-    means = centre + deviation * shrink((means - centre) / deviation, sizes.astype(float))
     correlation = (residuals / deviation).T @ (residuals / deviation) / freedom
     values, axes = np.linalg.eigh(correlation)
     loadings = axes[:, -q:] * np.sqrt(np.maximum(values[-q:] - 1, 0))
-    noise = loadings @ loadings.T + np.diag(np.maximum(1 - (loadings**2).sum(axis=1), 0.1))
-    precision = np.linalg.inv(deviation[:, None] * noise * deviation)
+    private = deviation * np.sqrt(np.maximum(1 - (loadings**2).sum(axis=1), 0.1))
+    noise = deviation[:, None] * loadings @ loadings.T * deviation + np.diag(private**2)
+    white = np.linalg.inv(np.real(sqrtm(noise / np.outer(private, private)))) / private
+    means = centre + np.linalg.solve(white, shrink((means - centre) @ white.T, sizes.astype(float)).T).T
+    precision = np.linalg.inv(noise)
     equal = 1 / len(classes)
     observed = ((sizes / n - equal) ** 2).mean()
     fraction = 0 if observed == 0 else max(0, 1 - equal * (1 - equal) / n / observed)
@@ -77,35 +81,39 @@ def test_probabilities_are_those_of_the_formulas_with_explicit_inverses(class_co
     Z, new_Z = (root - centre) / scale, (np.sqrt(new[:, 0] + 0.375) - centre) / scale
 
     def shrink(means, sizes):
-        return posterior_means(means, sizes, 20) if class_covariance else shrink_by_unit(means, sizes)
+        return posterior_means(means, sizes, 10) if class_covariance else shrink_by_unit(means, sizes)
 
     decoder = FactorLDA(q=q, class_covariance=class_covariance, calibrate=False).fit(X, y)
     np.testing.assert_allclose(np.log(decoder.predict_proba(new)), log_posterior(Z, y, new_Z, q, shrink), atol=1e-4)
 
 
-def test_woodbury_is_the_inverse_of_loadings_and_private_variances():
+def test_whitening_is_a_root_of_the_inverse_covariance():
     rng = np.random.default_rng(0)
-    rows, loadings, private = rng.normal(size=(3, 7)), rng.normal(size=(7, 2)), rng.uniform(0.1, 1, 7)
-    expected = rows @ np.linalg.inv(loadings @ loadings.T + np.diag(private))
-    np.testing.assert_allclose(solve_noise(rows, loadings, private), expected)
+    private, shared = rng.uniform(0.1, 1, 7), np.array([0.5, 3.0])
+    axes, _ = np.linalg.qr(rng.normal(size=(7, 2)))
+    noise = FactorNoise(private, axes, shared)
+    covariance = private[:, None] * (np.eye(7) + axes * shared @ axes.T) * private
+    white = noise.whiten(np.eye(7))
+    np.testing.assert_allclose(white.T @ covariance @ white, np.eye(7), atol=1e-12)
+    np.testing.assert_allclose(noise.carry_back(white), np.linalg.inv(covariance))
 
 
-def test_noise_factors_find_a_planted_factor_and_nothing_in_private_noise():
+def test_a_planted_factor_is_found_and_none_in_private_noise():
     rng = np.random.default_rng(0)
     planted = np.r_[np.full(10, 0.8), np.zeros(10)]
     residuals = rng.normal(size=(20_000, 1)) * planted + rng.normal(size=(20_000, 20)) * np.sqrt(1 - planted**2)
-    loadings, private = noise_factors(residuals, 1, 20_000, 0)
+    noise = FactorNoise.fit(residuals.copy(), 20_000, 1, 0)
     # the largest eigenvalue of the correlations is 1 + 9 * .64, along the planted units
-    np.testing.assert_allclose(loadings[:, 0] ** 2, np.r_[np.full(10, 0.576), np.zeros(10)], atol=0.02)
-    np.testing.assert_allclose(private, 1 - loadings[:, 0] ** 2)
-    assert (loadings**2).sum() > 100 * (noise_factors(rng.normal(size=(20_000, 20)), 1, 20_000, 0)[0] ** 2).sum()
+    np.testing.assert_allclose(noise.private**2, 1 - np.r_[np.full(10, 0.576), np.zeros(10)], atol=0.03)
+    np.testing.assert_allclose(noise.shared, 5.76 / (1 - 0.576), rtol=0.05)
+    assert FactorNoise.fit(rng.normal(size=(20_000, 20)), 20_000, 1, 0).shared < 0.1
 
 
 def test_no_noise_factor_is_a_private_variance_per_unit():
     X, y = trials()
-    loadings, private = noise_factors(np.ones((5, 3)), 0, 4, 0)
-    assert loadings.shape == (3, 0)
-    np.testing.assert_array_equal(private, 1.0)
+    noise = FactorNoise.fit(np.array([[1.0, 2.0], [-1.0, -2.0], [1.0, -2.0]]), 3, 0, 0)
+    np.testing.assert_array_equal(noise.private, [1.0, 2.0])
+    np.testing.assert_array_equal(noise.whiten(np.array([[3.0, 4.0]])), [[3.0, 2.0]])
     assert FactorLDA(q=0).fit(X, y).score(X, y) > 0.7
     with pytest.raises(ValueError, match="q=-1"):
         FactorLDA(q=-1).fit(X, y)
@@ -122,7 +130,7 @@ def test_class_means_shrink_as_in_the_plain_implementation():
     n_trials = np.array([3.0, 10.0, 10.0, 30.0])
     means = rng.normal(size=(4, 12))
     np.testing.assert_allclose(
-        shrink_by_unit_and_class(means, n_trials), posterior_means(means, n_trials, 20), atol=1e-9
+        shrink_by_unit_and_class(means, n_trials), posterior_means(means, n_trials, 10), atol=1e-9
     )
 
 

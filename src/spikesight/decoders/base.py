@@ -10,7 +10,7 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from spikesight.preprocessing import anscombe, mean_and_scale, validate_trials
+from spikesight.preprocessing import anscombe, standardise, validate_trials
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -76,11 +76,11 @@ class Decoder(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self._scores(validate_trials(self, X, reset=False, non_negative=True))
 
     @abstractmethod
-    def _fit(self, trials: Floats, codes: Codes) -> None:
+    def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
         """Learn from ``trials`` (n_trials, n_bins, n_units) and ``codes`` (positions in ``classes_``)."""
 
     @abstractmethod
-    def _scores(self, trials: Floats) -> Floats:
+    def _scores(self, trials: NDArray[Any]) -> Floats:
         """Return one score per trial and class, (n_trials, n_classes); the highest wins."""
 
 
@@ -96,24 +96,23 @@ class StandardisedDecoder(Decoder):
     """
 
     floor: float
+    _fit_dtype: type[np.floating] = np.float64
+    """Precision of the rows in ``fit``; in ``predict`` it is double."""
 
-    def _fit(self, trials: Floats, codes: Codes) -> None:
-        rows = self._columns(trials)
-        self.mean_, self.scale_ = mean_and_scale(rows, self.floor)
-        self._fit_rows(self._standardise(rows), codes)
+    def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
+        rows = self._columns(trials, self._fit_dtype)
+        self.mean_, self.scale_ = standardise(rows, self.floor)
+        self._fit_rows(rows, codes)
 
-    def _scores(self, trials: Floats) -> Floats:
-        return self._score_rows(self._standardise(self._columns(trials)))
-
-    def _standardise(self, rows: Floats) -> Floats:
-        """Overwrite ``rows``: with thousands of units every copy counts."""
+    def _scores(self, trials: NDArray[Any]) -> Floats:
+        rows = self._columns(trials, np.float64)
         rows -= self.mean_
         rows /= self.scale_
-        return rows
+        return self._score_rows(rows)
 
-    def _columns(self, trials: Floats) -> Floats:
+    def _columns(self, trials: NDArray[Any], dtype: type[np.floating]) -> NDArray[Any]:
         """Return what is standardised, as a new array: here square-root counts, the first bin of all units first."""
-        return anscombe(trials).reshape(len(trials), -1)
+        return anscombe(trials, dtype).reshape(len(trials), -1)
 
     @abstractmethod
     def _fit_rows(self, rows: Floats, codes: Codes) -> None:

@@ -1,6 +1,9 @@
 """Naive Bayes with Poisson counts."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from spikesight.decoders.base import Codes, Floats, ProbabilisticDecoder
 
@@ -27,7 +30,7 @@ class PoissonBayes(ProbabilisticDecoder):
     def __init__(self, alpha: float = 10.0) -> None:
         self.alpha = alpha
 
-    def _fit(self, trials: Floats, codes: Codes) -> None:
+    def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
         if not self.alpha > 0:
             raise ValueError(f"expected a prior of more than zero trials, got alpha={self.alpha!r}.")
         n_trials = np.bincount(codes)
@@ -36,7 +39,7 @@ class PoissonBayes(ProbabilisticDecoder):
         self.rates_ = (spikes + self.alpha * mean) / (n_trials[:, None, None] + self.alpha)
         self.class_log_prior_ = np.log(n_trials / len(trials))
 
-    def _scores(self, trials: Floats) -> Floats:
+    def _scores(self, trials: NDArray[Any]) -> Floats:
         rates = self.rates_.reshape(len(self.classes_), -1)
         counts = trials.reshape(len(trials), -1)
         return np.asarray(counts @ np.log(rates).T - rates.sum(axis=1) + self.class_log_prior_)

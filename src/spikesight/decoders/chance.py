@@ -1,6 +1,9 @@
 """The reference that every decoder must beat."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from spikesight.decoders.base import Codes, Floats, ProbabilisticDecoder
 
@@ -19,8 +22,8 @@ class Chance(ProbabilisticDecoder):
         tags.classifier_tags.poor_score = True
         return tags
 
-    def _fit(self, trials: Floats, codes: Codes) -> None:
+    def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
         self.frequencies_ = np.bincount(codes) / len(codes)
 
-    def _scores(self, trials: Floats) -> Floats:
+    def _scores(self, trials: NDArray[Any]) -> Floats:
         return np.tile(np.log(self.frequencies_), (len(trials), 1))
