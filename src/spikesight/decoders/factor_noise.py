@@ -64,7 +64,7 @@ class FactorNoise:
             return cls(deviation, np.zeros((len(deviation), 0)), np.zeros(0))
         residuals /= deviation.astype(residuals.dtype)
         _, singular, axes = randomized_svd(
-            residuals, q, n_iter=2, power_iteration_normalizer="LU", random_state=check_random_state(random_state)
+            residuals, q, n_iter=2, power_iteration_normalizer="QR", random_state=check_random_state(random_state)
         )
         excess = np.maximum(singular.astype(np.float64) ** 2 / freedom - 1.0, 0.0)
         loadings = axes.T.astype(np.float64) * np.sqrt(excess)

@@ -61,9 +61,7 @@ _DECODERS: dict[str, DecoderSpec] = {
     "pca-logistic": DecoderSpec(
         "spikesight.decoders.linear:PCALogistic",
         "principal components, then multinomial logistic regression",
-        tuple(
-            {"n_components": n, "C": c} for n, c in ((100, 0.01), (200, 0.01), (300, 0.01), (300, 0.03), (500, 0.01))
-        ),
+        tuple({"n_components": n, "C": 0.01} for n in (100, 200, 300, 500, 1000)),
         _FLAT + ", then components of all of them",
     ),
     "svc-linear": DecoderSpec(
