@@ -4,6 +4,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +312,33 @@ def test_demo_ends_with_a_leaderboard_and_a_report_and_can_be_run_again(tmp_path
     assert second.exit_code == 0, second.output
     assert "resuming" in second.stderr
     assert second.stdout == first.stdout
+
+
+def test_a_request_to_terminate_leaves_no_worker_behind(tmp_path: Path) -> None:
+    counts = write_lab_counts(tmp_path / "lab.npz", n_trials=3000, n_units=100, n_classes=60)
+    command = [
+        "benchmark",
+        str(counts),
+        "--decoders",
+        "svc-poly,svc-rbf",
+        "--jobs",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "spikesight", *command],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any(line.startswith("decoding") for line in process.stderr)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode != 0
+    for _ in range(200):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker is still running")

@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,5 +219,6 @@ def _names(text: str | None, *, several: bool = False) -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a request to terminate ends it as Ctrl-C does, so that no worker is left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
