@@ -79,7 +79,7 @@ _DECODERS: dict[str, DecoderSpec] = {
     "svc-rbf": DecoderSpec(
         "spikesight.decoders.svc:RadialSVC",
         "support-vector classifier, Gaussian kernel",
-        tuple({"C": c, "gamma": g} for c, g in ((3, 0.1), (10, 0.1), (3, 0.25), (10, 0.25), (3, 0.5))),
+        tuple({"C": c, "gamma": g} for c, g in ((10, 0.1), (30, 0.1), (10, 0.25), (30, 0.25), (10, 0.5))),
         _FLAT,
     ),
     "ridge": DecoderSpec(
