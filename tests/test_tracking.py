@@ -60,13 +60,21 @@ def test_a_run_is_resumed_with_the_same_config_whatever_the_number_of_jobs(tmp_p
 
 
 def test_another_config_is_refused_and_the_options_that_differ_are_named(tmp_path):
-    with RunDirectory(tmp_path, CONFIG):
-        pass
+    with RunDirectory(tmp_path, CONFIG) as run:
+        run.write_part("one", TABLE, TABLE)
     refused = RunDirectory(tmp_path, {**CONFIG, "seed": 1, "gap": 5})
     with pytest.raises(RunDirectoryError, match=r"seed is 0 there and 1 here; gap is None there and 5 here\. Choose"):
         refused.__enter__()
     with RunDirectory(tmp_path, CONFIG):  # the refusal let go of the lock
         pass
+
+
+def test_a_directory_without_any_result_may_be_taken_for_another_question(tmp_path):
+    with RunDirectory(tmp_path, CONFIG):
+        pass
+    with RunDirectory(tmp_path, {**CONFIG, "seed": 1}):
+        pass
+    assert "seed: 1" in (tmp_path / "config.yaml").read_text()
 
 
 def test_a_run_directory_in_use_is_refused_at_once(tmp_path):
@@ -100,6 +108,7 @@ def test_a_directory_of_something_else_is_refused_and_left_alone(tmp_path):
     ):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_run_stopped_before_its_config_was_written_can_be_started_again(tmp_path):

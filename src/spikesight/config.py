@@ -1,6 +1,8 @@
 """What a benchmark is asked to do: pure data, frozen, checked key by key."""
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -108,12 +110,18 @@ class BenchmarkConfig(_Frozen):
         return self
 
     def run_directory(self) -> Path:
-        """``out``, or ``runs/<sources>-<stimulus>-<target>``: the same question finds the same directory again."""
+        """Give ``out``, or ``runs/<sources>-<stimulus>-<target>-<digest>``: the same question finds the same directory.
+
+        The digest is of all options but ``jobs`` and ``out``, so that another question has another directory.
+        """
         if self.out is not None:
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
-        parts = [self.sources[0].stem + more, self.stimulus or "", target]
+        asked = self.model_dump(mode="json", exclude={"jobs", "out", "sources"})
+        places = [str(path.expanduser().resolve()) for path in self.sources]
+        digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
+        parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]
         return Path("runs") / "-".join(part.replace("/", "_") for part in parts if part)
 
     def to_yaml(self) -> str:

@@ -37,7 +37,7 @@ class RunDirectory:
     Parameters
     ----------
     path
-        An empty or new directory, or one that an earlier run with the same config left.
+        An empty or new directory, or one that an earlier run left: with the same config, or before it had any result.
     config
         The resolved config, JSON-able. It is written to ``config.yaml`` and compared when the directory is opened
         again; ``MAY_CHANGE`` options are not compared.
@@ -56,6 +56,7 @@ class RunDirectory:
 
     def __enter__(self) -> Self:
         with self._explained():
+            self._refuse_foreign()
             (self.path / PARTS).mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire()
@@ -127,29 +128,36 @@ class RunDirectory:
             earlier = [*last.pop("earlier", []), last]
         self.write_json(PROVENANCE, {**provenance, "earlier": earlier})
 
-    def _claim(self) -> None:
-        """Refuse a directory of something else or of another config; write the config into a new one."""
-        file = self.path / CONFIG
-        if not file.exists():
-            others = sorted(entry.name for entry in self.path.iterdir() if not _is_ours_before_config(entry))
-            if others:
-                raise RunDirectoryError(
-                    f"{self.path} holds {', '.join(others[:5])} but no {CONFIG}: it is not a run directory. "
-                    "Choose a new or empty one."
-                )
-            text = yaml.safe_dump(self._config, sort_keys=False, allow_unicode=True)
-            self._write(CONFIG, lambda path: _write_text(path, text))
+    def _refuse_foreign(self) -> None:
+        """Leave a directory of something else as it is."""
+        if not self.path.is_dir() or (self.path / CONFIG).exists():
             return
-        try:
-            there = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise RunDirectoryError(f"cannot read {file}: {error}. Choose another output directory.") from error
-        differences = _differences(there if isinstance(there, dict) else {}, self._config)
-        if differences:
+        others = sorted(entry.name for entry in self.path.iterdir() if not _is_ours_before_config(entry))
+        if others:
             raise RunDirectoryError(
-                f"{self.path} belongs to a run with another config: {'; '.join(differences)}. "
-                "Choose another output directory, or ask for the same."
+                f"{self.path} holds {', '.join(others[:5])} but no {CONFIG}: it is not a run directory. "
+                "Choose a new or empty one (--out)."
             )
+
+    def _claim(self) -> None:
+        """Write the config into a directory that has none or no result yet; refuse that of another config."""
+        self._refuse_foreign()
+        file = self.path / CONFIG
+        if file.exists():
+            try:
+                there = yaml.safe_load(file.read_text(encoding="utf-8"))
+            except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+                raise RunDirectoryError(f"cannot read {file}: {error}. Choose another output directory.") from error
+            differences = _differences(there if isinstance(there, dict) else {}, self._config)
+            if not differences:
+                return
+            if self.finished_parts() or (self.path / RESULTS).exists():
+                raise RunDirectoryError(
+                    f"{self.path} belongs to a run with another config: {'; '.join(differences)}. "
+                    "Choose another output directory (--out), or ask for the same."
+                )
+        text = yaml.safe_dump(self._config, sort_keys=False, allow_unicode=True)
+        self._write(CONFIG, lambda path: _write_text(path, text))
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
         """Let ``write`` fill a temporary file beside ``name``, then rename it."""
