@@ -117,3 +117,14 @@ def test_a_plug_in_cannot_take_the_name_of_a_decoder_of_the_package(plug_in):
     plug_in("class Mine: pass", ridge="plugged_in:Mine")
     assert registry.get("ridge") is Ridge
     assert "already taken" in registry.broken()["ridge"]
+
+
+def test_candidates_still_differ_in_a_session_of_few_units():
+    n_units = 60
+    for name in registry.names():
+        settings = [dict(candidate) for candidate in registry.spec(name).candidates]
+        for size in ("n_components", "q"):
+            settings = [{**one, size: min(one[size], n_units)} if size in one else one for one in settings]
+        distinct = {tuple(sorted(one.items(), key=str)) for one in settings}
+        least = 3 if name == "fa-lda" else len(settings)  # q beyond the number of units is no further choice
+        assert len(distinct) >= least, name

@@ -55,13 +55,16 @@ _DECODERS: dict[str, DecoderSpec] = {
     "logistic": DecoderSpec(
         "spikesight.decoders.linear:Logistic",
         "multinomial logistic regression with an L2 penalty",
-        tuple({"C": c} for c in (0.001, 0.003, 0.01, 0.03, 0.1)),
+        tuple({"C": c} for c in (0.003, 0.01, 0.03, 0.1, 0.3)),
         _FLAT,
     ),
     "pca-logistic": DecoderSpec(
         "spikesight.decoders.linear:PCALogistic",
         "principal components, then multinomial logistic regression",
-        tuple({"n_components": n, "C": 0.01} for n in (100, 200, 300, 500, 1000)),
+        # every C once: in a session of fewer units than components the candidates still differ
+        tuple(
+            {"n_components": n, "C": c} for n, c in ((1000, 0.003), (1000, 0.01), (300, 0.03), (300, 0.1), (100, 0.3))
+        ),
         _FLAT + ", then components of all of them",
     ),
     "svc-linear": DecoderSpec(
