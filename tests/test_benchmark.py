@@ -404,6 +404,48 @@ def test_other_code_decodes_again(tmp_path, monkeypatch):
     assert len(list((tmp_path / "parts").glob("*.result.parquet"))) == 6
 
 
+def test_other_libraries_decode_again(tmp_path, monkeypatch):
+    run_in(tmp_path, benchmark(decoders=()))
+    monkeypatch.setattr(cells, "library_versions", lambda: {"numpy": "99"})
+    run_in(tmp_path, benchmark(decoders=()))
+    assert len(list((tmp_path / "parts").glob("*.result.parquet"))) == 6
+
+
+PLUGIN = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Answers(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.classes_[{answer}:][:1], len(X))
+"""
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_changed_code_of_a_plug_in_decodes_again_and_unchanged_code_does_not(tmp_path, monkeypatch, nested):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    answers = []
+    for answer in (1, 1, 2):
+        (tmp_path / "answering_plugin.py").write_text(PLUGIN.format(answer=answer))
+        monkeypatch.delitem(sys.modules, "answering_plugin", raising=False)
+        registry.register("answers", DecoderSpec("answering_plugin:Answers", "answers alike"))
+        try:
+            mine = registry.make("answers")
+            pipeline = make_pipeline(FunctionTransformer(flatten), mine)
+            plan = {"decoders": (), "references": {"s0": {"mine": pipeline}}} if nested else {"decoders": ("answers",)}
+            outcome = run_in(tmp_path / "run", benchmark(selections=("default",), **plan))
+        finally:
+            registry.unregister("answers")
+        answers.append(outcome.predictions.query("decoder != 'chance'")["y_pred"].unique().tolist())
+        answers.append(len(list((tmp_path / "run" / "parts").glob("*.result.parquet"))))
+    assert answers == [["1"], 6, ["1"], 6, ["2"], 9]
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failing_decoder_does_not_cost_the_others_their_results(tmp_path, with_fragile, jobs):
     plan = benchmark(decoders=("fragile", "logistic"), selections=("default",), jobs=jobs)

@@ -11,7 +11,7 @@ import joblib
 import pandas as pd
 
 from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
-from spikesight.provenance import code_digest
+from spikesight.provenance import code_digest, estimator_digests, library_versions
 from spikesight.splits import Fold, Rows, Splitter
 
 
@@ -39,13 +39,15 @@ def name_cells(
 ) -> list[Cell]:
     """Name every cell after all that decides its numbers."""
     # The class of a decoder and its parameters, not the decoder: an object's own bytes may change between processes.
-    trials = joblib.hash([problem.X, problem.y, problem.groups, problem.trials, problem.unit_ids])
+    times = [problem.start, problem.stop]
+    trials = joblib.hash([problem.X, problem.y, problem.groups, times, problem.trials, problem.unit_ids])
     described = [problem.session, dict(problem.described), splitter_name(splitter), gap_of(splitter)]
-    common = [trials, described, seed, code_digest()]
+    common = [trials, described, seed, code_digest(), library_versions()]
     cells = []
     for entrant in contenders:
         kind = f"{type(entrant.estimator).__module__}.{type(entrant.estimator).__qualname__}"
-        terms = [kind, entrant.estimator.get_params(), [dict(candidate) for candidate in entrant.candidates]]
+        constants = [entrant.estimator.get_params(), [dict(candidate) for candidate in entrant.candidates]]
+        terms = [kind, estimator_digests(entrant.estimator), *constants]
         for fold, rows in enumerate(folds):
             digest = joblib.hash([*common, entrant.name, entrant.selection, terms, fold, rows])
             readable = f"{problem.session}-{entrant.name}-{entrant.selection}-fold{fold}"

@@ -1,6 +1,7 @@
 """Where numbers come from: versions, commit, seed, machine, command line and input files."""
 
 import hashlib
+import inspect
 import os
 import platform
 import subprocess
@@ -18,6 +19,8 @@ END_SIZE: Final = 1024**2
 
 DECIDES_NUMBERS: Final = ("evaluation.py", "metrics.py", "preprocessing.py", "splits.py", "decoders/*.py")
 """Sources that decide what comes out of a given set of trials."""
+LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn")
+"""Packages whose release may change what a decoder predicts."""
 
 
 def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]:
@@ -66,6 +69,23 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+def library_versions() -> dict[str, str | None]:
+    """Versions of Python and of the ``LIBRARIES_BEHIND_NUMBERS``."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES_BEHIND_NUMBERS}}
+
+
+def estimator_digests(estimator: Any) -> list[str]:
+    """SHA-256 of the source files of an estimator's classes, sorted; `code_digest` covers spikesight's own.
+
+    Its classes are its own and their bases, and those of its parameters, however deep: steps of a pipeline, functions.
+    A class that was typed into an interpreter has no file and is left out.
+    """
+    behind = [estimator, *estimator.get_params(deep=True).values()]
+    kinds = [kind for part in behind for kind in ([part] if inspect.isroutine(part) else type(part).__mro__)]
+    files = {file for kind in kinds if (file := _source_file(kind)) is not None}
+    return sorted(map(_digest, files))
+
+
 def identify_file(path: str | Path) -> dict[str, Any]:
     """Tell a file from any other: path, size (bytes), modification time (UTC) and SHA-256.
 
@@ -95,6 +115,17 @@ def _digest_of_ends(file: Path, size: int) -> str:
         stream.seek(-END_SIZE, os.SEEK_END)
         digest.update(stream.read(END_SIZE))
     return digest.hexdigest()
+
+
+def _source_file(kind: Any) -> Path | None:
+    """File that a class or function outside this package was written in, if it was written in Python."""
+    if str(getattr(kind, "__module__", "")).partition(".")[0] == __package__:
+        return None
+    try:
+        found = inspect.getsourcefile(kind)
+    except (TypeError, OSError):  # built in, or typed into an interpreter
+        return None
+    return Path(found) if found is not None and Path(found).is_file() else None
 
 
 def _version(name: str) -> str | None:
