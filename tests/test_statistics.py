@@ -10,6 +10,8 @@ from scipy.signal import lfilter
 from spikesight.errors import ConfigError, DataError
 from spikesight.statistics import (
     EXACT_FLIPS,
+    MINIMUM_RUNS,
+    RUN_LENGTH,
     WHAT_INTERVALS_COVER,
     block_bootstrap,
     chance_interval,
@@ -17,8 +19,23 @@ from spikesight.statistics import (
 )
 
 
-def test_block_bootstrap_of_a_perfect_decoder_is_one():
-    assert block_bootstrap(np.ones(100)) == (1.0, 1.0)
+@pytest.mark.parametrize(("n_trials", "n_runs"), [(1, 1), (3, 3), (100, 4), (500, 10), (5950, 119)])
+def test_block_bootstrap_of_trials_that_all_agree_is_clopper_and_pearsons_interval_of_runs(n_trials, n_runs):
+    for right, value in ((n_runs, np.ones(n_trials)), (0, np.zeros(n_trials))):
+        exact = stats.binomtest(right, n_runs).proportion_ci(0.95, method="exact")
+        assert block_bootstrap(value) == pytest.approx((exact.low, exact.high))
+
+
+def test_block_bootstrap_of_decoders_that_always_agree_reaches_to_both_sides():
+    low, high = block_bootstrap(np.zeros(500), extremes=(-1, 1))
+    assert (low, high) == pytest.approx((-(1 - 0.025**0.1), 1 - 0.025**0.1))
+    assert block_bootstrap(np.ones(500), extremes=(-1, 1)) == pytest.approx((1 - 2 * high, 1))
+
+
+def test_block_bootstrap_of_sessions_that_all_agree_counts_the_runs_of_the_shortest_in_each():
+    sessions = np.repeat(["a", "b", "c"], [500, 1000, 500])
+    exact = stats.binomtest(30, 30).proportion_ci(0.95, method="exact")
+    assert block_bootstrap(np.ones(2000), sessions=sessions) == pytest.approx((exact.low, 1))
 
 
 def test_block_bootstrap_brackets_the_mean_and_repeats_with_its_seed():
@@ -95,7 +112,14 @@ def test_block_bootstrap_of_few_trials_still_gives_bounds_in_order(n_trials):
 
 def test_the_caveat_names_the_runs_and_what_is_not_covered():
     assert "runs of 50" in WHAT_INTERVALS_COVER
+    assert "fewer than 200 test trials use shorter runs" in WHAT_INTERVALS_COVER
     assert "test trials only" in WHAT_INTERVALS_COVER
+    assert "too narrow where accuracy drifts over tens of trials" in WHAT_INTERVALS_COVER
+
+
+def test_the_caveat_names_the_size_from_which_runs_are_whole():
+    assert RUN_LENGTH == 50
+    assert MINIMUM_RUNS * RUN_LENGTH == 200
 
 
 @pytest.mark.parametrize("values", [[], [0.5, np.nan], [[1, 0]]])

@@ -15,8 +15,9 @@ MINIMUM_RUNS: Final = 4
 """Shorter series are cut into shorter runs, so that at least this many are drawn."""
 
 WHAT_INTERVALS_COVER: Final = (
-    "95 % intervals are block bootstraps over runs of 50 consecutive test trials. They cover the sampling of test "
-    "trials only: not that of training trials, units, mice or random seeds."
+    "95 % intervals are block bootstraps over runs of 50 consecutive test trials; sessions of fewer than 200 test "
+    "trials use shorter runs. They cover the sampling of test trials only: not that of training trials, units, mice or "
+    "random seeds. They are too narrow where accuracy drifts over tens of trials."
 )
 
 EXACT_FLIPS: Final = 16
@@ -60,6 +61,7 @@ def block_bootstrap(
     seed: int = 0,
     *,
     sessions: ArrayLike | None = None,
+    extremes: tuple[float, float] = (0.0, 1.0),
 ) -> Interval:
     """Interval of a mean over test trials, from resampled runs of consecutive trials.
 
@@ -69,6 +71,9 @@ def block_bootstrap(
     (number of runs - 1) degrees of freedom (the expanded percentile interval; Hesterberg 2015, Am. Stat. 69:371).
     On simulated trials 89 to 97 % of nominal 95 % intervals held the true accuracy (120 to 5950 trials, independent or
     correlated over 10 trials), but only 78 to 88 % where accuracy drifted over 33 trials, nearly the length of a run.
+
+    Where all trials agree (every one is right, say) resampling has nothing to vary. The bound is then the exact
+    binomial one (Clopper & Pearson 1934) of as many draws as there are runs: ``(1 - level) / 2`` in each tail.
 
     Parameters
     ----------
@@ -82,6 +87,9 @@ def block_bootstrap(
     sessions
         Session of each trial, or None for one. Runs are drawn within sessions, and the mean is that of the sessions'
         means.
+    extremes
+        Smallest and largest value that a trial can have: ``(-1, 1)`` for paired differences. Only read where all
+        trials agree.
 
     Raises
     ------
@@ -96,14 +104,16 @@ def block_bootstrap(
     labels = np.zeros(len(values), int) if sessions is None else np.asarray(sessions)
     rng = np.random.default_rng(seed)
     means = np.zeros(n_resamples)
-    n_runs = 0.0
+    runs = []
     names = np.unique(labels)
     for name in names:
         own = values[labels == name]
         length = max(1, min(run_length, len(own) // MINIMUM_RUNS))
         means += _resampled_means(own, length, n_resamples, rng) / len(names)
-        n_runs += len(own) / length
-    tail = _expanded_tail(n_runs - len(names), n_runs / len(names), level)
+        runs.append(len(own) / length)
+    if (values == values[0]).all():
+        return _where_all_agree(float(values[0]), len(runs) * min(runs), level, extremes)
+    tail = _expanded_tail(sum(runs) - len(names), sum(runs) / len(names), level)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
@@ -164,6 +174,17 @@ def _resampled_means(
         last = rng.integers(0, n, n_resamples)
         total += sums[last + rest] - sums[last]
     return np.asarray(total / n)
+
+
+def _where_all_agree(value: float, n_runs: float, level: float, extremes: tuple[float, float]) -> Interval:
+    """Bounds of a mean of which ``n_runs`` draws were all ``value``, if others lie at the extremes.
+
+    Over sessions ``n_runs`` is their number times the runs of the shortest: by the inequality of means no other
+    sharing out of unseen values among sessions, equally probable to stay unseen, has a larger mean.
+    """
+    unseen = 1 - ((1 - level) / 2) ** (1 / n_runs)
+    low, high = extremes
+    return Interval(value - unseen * (value - low), value + unseen * (high - value))
 
 
 def _expanded_tail(degrees: float, runs_per_session: float, level: float) -> float:
