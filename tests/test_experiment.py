@@ -78,6 +78,25 @@ def test_the_resolved_config_is_saved_and_leads_to_the_same_run(counts: Path, tm
     assert "6 finished fits" in heard.notes[0]
 
 
+def test_a_run_stopped_after_its_input_was_replaced_shows_no_mix_of_both(counts: Path, tmp_path: Path) -> None:
+    class StopsAt(Heard):
+        def advance(self, task: str, done: int, total: int) -> None:
+            if task == "decoding" and done == 2:
+                raise KeyboardInterrupt
+
+    config = BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **QUICK)
+    run = run_benchmark(config)
+    write_lab_counts(counts, n_units=9, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(config, StopsAt())
+    with pytest.raises(RunDirectoryError, match="the benchmark was stopped"):
+        read_run(run)
+    assert not (run / "report.html").exists()
+    record = read_run(run_benchmark(config))
+    assert set(record.results["n_units"]) == {record.cards[0]["n_units"]} == {9}
+    assert (run / "report.html").exists()
+
+
 def test_a_run_directory_of_another_config_is_refused(counts: Path, tmp_path: Path) -> None:
     config = BenchmarkConfig(sources=(counts,), out=tmp_path / "run", **QUICK)
     run_benchmark(config)
@@ -220,7 +239,7 @@ def test_a_fit_that_fails_is_told_in_the_record_and_the_report(
         raise ValueError("out of luck")
 
     monkeypatch.setattr(FactorLDA, "fit", refuse)
-    run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", **QUICK))
+    run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **QUICK))
     record = read_run(run)
     assert {failure["decoder"] for failure in record.failures} == {"fa-lda"}
     assert "out of luck" in (run / "report.html").read_text(encoding="utf-8")

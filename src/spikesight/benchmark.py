@@ -304,8 +304,8 @@ def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mappin
     results = _stack([result for result, _ in pairs], RESULT_COLUMNS)
     predictions = _stack([prediction for _, prediction in pairs], PREDICTION_COLUMNS)
     run.write_table(PREDICTIONS, predictions)
-    run.write_table(RESULTS, results)
     run.write_json(FAILURES, list(failures))
+    run.write_table(RESULTS, results)  # the last: a directory that has it is complete
     run.log("benchmark finished", cells=len(pairs), failed=len(failures))
     return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
 

@@ -14,13 +14,13 @@ from spikesight.decoders import registry
 from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, FileFormatError
 from spikesight.provenance import describe_run
-from spikesight.report import write_report
+from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
-from spikesight.tracking import RunDirectory
+from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
 KEPT_BYTES: Final = 2 * 1024**3
 """Binned sessions stay in memory up to this size together; the others are read again when they are needed."""
@@ -81,6 +81,9 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
                 f"resuming: {run.path} holds {n_finished} finished fits; those of the same data and code are not run "
                 "again"
             )
+        # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
+        # are put together again from the finished fits.
+        run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
         run.write_provenance(describe_run(config.seed, sources))
         datasets = _Datasets(asked, sources)
         references = _describe_sessions(run, datasets, tell)

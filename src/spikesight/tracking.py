@@ -98,6 +98,12 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise RunDirectoryError(f"cannot read {self.path / name}: {error}. Delete it and run again.") from error
 
+    def remove(self, *names: str) -> None:
+        """Remove files, those that are there, in this order."""
+        with self._explained():
+            for name in names:
+                (self.path / name).unlink(missing_ok=True)
+
     def write_part(self, key: str, result: pd.DataFrame, predictions: pd.DataFrame) -> None:
         """Store one finished cell. It counts as finished once its result, written last, is there."""
         self.write_table(f"{PARTS}/{key}.predictions.parquet", predictions)
