@@ -172,12 +172,24 @@ def test_predict_decodes_with_a_stored_decoder(counts: Path, tmp_path: Path) -> 
     rows = json.loads(done.stdout)
     assert len(rows) == 120
     assert sum(row["correct"] for row in rows) > 60
-    assert set(rows[0]) == {"trial", "start_time", "y_true", "y_pred", "correct", "confidence", "in_training"}
+    assert set(rows[0]) == {"trial", "start_time", "y_true", "y_pred", "correct", "confidence", "role"}
     tested = pd.read_parquet(out / "predictions.parquet").query("decoder == 'fa-lda' and fold == 0")
-    new = {row["trial"]: row for row in rows if not row["in_training"]}
-    assert set(tested["trial"]) < set(new)  # the others are the gap
-    assert [new[trial]["y_pred"] for trial in tested["trial"]] == tested["y_pred"].tolist()
-    assert f"of {len(new)} new trials right" in run("predict", folder, counts).stdout
+    trials = {role: [row["trial"] for row in rows if row["role"] == role] for role in ("training", "gap", "test")}
+    assert trials["test"] == list(range(40)) == tested["trial"].tolist()
+    assert trials["gap"] == [40, 41]
+    assert trials["training"] == list(range(42, 120))
+    assert [row["y_pred"] for row in rows if row["role"] == "test"] == tested["y_pred"].tolist()
+    shown = " ".join(run("predict", folder, counts).stdout.split())
+    assert "of 40 test or new trials right" in shown
+    assert "not counted: 78 trials of its training, 2 of the gap" in shown
+
+
+def test_predict_counts_every_trial_of_another_session_as_new(counts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("benchmark", counts, *QUICK, "--save-decoders", "--out", out).exit_code == 0
+    folder = next((out / "decoders").iterdir())
+    rows = json.loads(run("predict", folder, write_lab_counts(tmp_path / "other.npz", seed=1), "--json").stdout)
+    assert {row["role"] for row in rows} == {"new"}
 
 
 def test_predict_refuses_a_decoder_away_from_its_run(counts: Path, tmp_path: Path) -> None:

@@ -5,14 +5,19 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import joblib
+import numpy as np
 import pandas as pd
 
 from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
 from spikesight.provenance import code_digest, estimator_digests, library_versions
-from spikesight.splits import Fold, Rows, Splitter
+from spikesight.splits import Fold, Splitter
+
+TRAINING: Final = "training"
+GAP: Final = "gap"
+TEST: Final = "test"
 
 
 class Cell(NamedTuple):
@@ -60,7 +65,7 @@ def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to
     try:
         decoder, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
         if save_to is not None and cell.contender.selection != REFERENCE:
-            _save(decoder, save_to / cell.part, problem, cell.rows[0], result)
+            _save(decoder, save_to / cell.part, problem, cell.rows, result)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
@@ -88,9 +93,15 @@ def row_of(result: pd.DataFrame) -> dict[str, Any]:
     return {str(name): value for name, value in result.iloc[0].to_dict().items()}
 
 
-def _save(decoder: Any, folder: Path, problem: Problem, train: Rows, result: pd.DataFrame) -> None:
-    """Store a decoder with the trials that it was fitted to, so that nobody scores it on those."""
+def _save(decoder: Any, folder: Path, problem: Problem, rows: Fold, result: pd.DataFrame) -> None:
+    """Store a decoder with the part that each trial had in its fold, so that nobody scores it on what it learned from.
+
+    Trials of the gap count too: they are neighbours of training trials or of test trials, neither new nor held out.
+    """
     from spikesight.decoders.storage import save_decoder
 
-    meta = {**row_of(result), "train_trials": problem.trials[train].tolist()}
+    train, test = rows
+    gap = np.setdiff1d(np.arange(len(problem.y)), np.concatenate([train, test]))
+    trials = {TRAINING: train, GAP: gap, TEST: test}
+    meta = {**row_of(result), "trials": {role: problem.trials[own].tolist() for role, own in trials.items()}}
     save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=meta)

@@ -1,10 +1,12 @@
 """What a stored decoder reads from another file."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.arrays import to_arrays
@@ -17,6 +19,7 @@ from spikesight.tracking import CONFIG
 
 RUN_DEPTH: Final = 2
 """A decoder lies in ``<run>/decoders/<name>``."""
+NEW: Final = "new"
 
 
 def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
@@ -35,8 +38,9 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per trial: ``trial``, ``start_time`` (s), ``y_true`` (the label in the file), ``y_pred``, ``correct``,
-        ``confidence`` (probability of ``y_pred``; NaN for a decoder without probabilities) and ``in_training`` (the
-        decoder was fitted to this trial, so that being right says nothing).
+        ``confidence`` (probability of ``y_pred``; NaN for a decoder without probabilities) and ``role``: what the trial
+        was in the fold that stored the decoder. ``"training"``: the decoder was fitted to it, being right says nothing;
+        ``"gap"``: left out between training and test trials; ``"test"``: held out; ``"new"``: no trial of that run.
 
     Raises
     ------
@@ -61,9 +65,17 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
             "y_pred": predicted.astype(str),
             "correct": predicted == y,
             "confidence": confidence,
-            "in_training": np.isin(trials, meta["train_trials"]) & (source.session_id == meta["session"]),
+            "role": _roles(trials, meta["trials"] if source.session_id == meta["session"] else {}),
         }
     )
+
+
+def _roles(trials: NDArray[Any], stored: Mapping[str, Sequence[int]]) -> NDArray[np.str_]:
+    """Say of each trial under which role its id is stored; ``"new"`` where it is not."""
+    roles = np.full(len(trials), NEW, dtype=object)
+    for role, own in stored.items():
+        roles[np.isin(trials, own)] = role
+    return roles.astype(str)
 
 
 def _config(decoder: Path, file: Path) -> BenchmarkConfig:

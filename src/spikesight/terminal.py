@@ -216,18 +216,20 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
-    """Write one line per trial, and how many are right of those that the decoder was not fitted to."""
+    """Write one line per trial, and how many are right of the test trials and the new ones."""
     if as_json:
         print_json(table.to_dict("records"))
         return
     out = console()
-    columns = ("trial", "start_time", "y_true", "y_pred", "confidence", "in_training")
+    columns = ("trial", "start_time", "y_true", "y_pred", "confidence", "role")
     rows = [dict(zip(columns, row, strict=True)) for row in table[list(columns)].itertuples(index=False)]
     out.print(table_of(rows, "Predictions", columns=columns))
-    new = table[~table["in_training"]]
-    right = int(new["correct"].sum())
-    share = f" ({_percent(right / len(new))} %)" if len(new) else ""
-    out.print(Text(f"{right} of {len(new)} new trials right{share}; {len(table) - len(new)} trials of its training"))
+    counts = table["role"].value_counts()
+    unseen = table[table["role"].isin(["test", "new"])]
+    right = int(unseen["correct"].sum())
+    share = f" ({_percent(right / len(unseen))} %)" if len(unseen) else ""
+    left_out = f"not counted: {counts.get('training', 0)} trials of its training, {counts.get('gap', 0)} of the gap"
+    out.print(Text(f"{right} of {len(unseen)} test or new trials right{share}; {left_out}"))
 
 
 def print_decoders(specs: Mapping[str, Any], broken: Mapping[str, str], *, as_json: bool = False) -> None:
