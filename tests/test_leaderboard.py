@@ -1,7 +1,11 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from spikesight.leaderboard import mean_leaderboard, session_leaderboard
+from spikesight.statistics import block_bootstrap, paired_difference
+
+MINUS_BEST = ["minus_best", "minus_best_low", "minus_best_high"]
 
 
 def _run(correct: dict[tuple[str, str], list[int]]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -64,3 +68,67 @@ def test_a_decoder_missing_in_a_session_has_no_mean_over_sessions() -> None:
     results, predictions = _run({("s", "lda"): [1] * 8, ("s", "ridge"): [0] * 8, ("t", "lda"): [1] * 8})
     table = mean_leaderboard(session_leaderboard(results, predictions), predictions)
     assert table["decoder"].tolist() == ["lda"]
+
+
+def _answers(seed: int, share: float, n: int = 400) -> list[int]:
+    return [int(one) for one in np.random.default_rng(seed).random(n) < share]
+
+
+def test_every_row_is_compared_with_the_best_on_the_same_trials() -> None:
+    answers = {"lda": _answers(0, 0.8), "ridge": _answers(1, 0.6)}
+    table = session_leaderboard(*_run({("s", name): right for name, right in answers.items()})).set_index("decoder")
+    assert table.loc["lda", MINUS_BEST].isna().all()
+    difference = np.subtract(answers["ridge"], answers["lda"])
+    low, high = block_bootstrap(difference, extremes=(-1, 1))
+    assert table.loc["ridge", MINUS_BEST].tolist() == pytest.approx([difference.mean(), low, high])
+    assert high < 0
+
+
+def test_a_difference_on_the_same_trials_is_surer_than_two_accuracies_apart() -> None:
+    right = _answers(0, 0.5)
+    worse = [0 if at % 40 == 0 else one for at, one in enumerate(right)]
+    table = session_leaderboard(*_run({("s", "lda"): right, ("s", "ridge"): worse})).set_index("decoder")
+    row = table.loc["ridge"]
+    assert row["minus_best_high"] - row["minus_best_low"] < (row["high"] - row["low"]) / 2
+
+
+def test_a_decoder_that_always_agrees_with_the_best_is_within_an_exact_bound_of_it() -> None:
+    right = _answers(0, 0.5)
+    row = session_leaderboard(*_run({("s", "lda"): right, ("s", "ridge"): right})).iloc[1]
+    bound = 1 - 0.025 ** (1 / 8)
+    assert row[MINUS_BEST].tolist() == pytest.approx([0, -bound, bound])
+
+
+def test_references_and_guessing_are_never_the_best_but_are_compared_with_it() -> None:
+    answers = {("s", name): _answers(at, share) for at, (name, share) in enumerate(
+        {"oracle": 0.95, "chance": 0.9, "lda": 0.7}.items()
+    )}  # fmt: skip
+    results, predictions = _run(answers)
+    for table in (results, predictions):
+        table.loc[table["decoder"] == "oracle", "selection"] = "reference"
+    table = session_leaderboard(results, predictions).set_index("decoder")
+    assert table["minus_best"].isna().tolist() == [False, False, True]
+    assert table.loc["oracle", "minus_best_low"] > 0
+
+
+def test_without_a_decoder_in_competition_there_is_no_difference() -> None:
+    table = session_leaderboard(*_run({("s", "chance"): [0, 1] * 4}))
+    assert table[MINUS_BEST].isna().all(axis=None)
+
+
+def test_rows_that_were_tested_on_other_trials_are_not_compared() -> None:
+    results, predictions = _run({("s", "lda"): [1] * 8, ("s", "ridge"): [0] * 8})
+    lost = [("lda", 0), ("ridge", 1)]
+    kept = [frame[[pair not in lost for pair in zip(frame["decoder"], frame["fold"], strict=True)]]
+            for frame in (results, predictions)]  # fmt: skip
+    assert session_leaderboard(*kept)["minus_best"].isna().all()
+
+
+def test_differences_over_sessions_are_those_of_student() -> None:
+    shares = {"lda": (0.8, 0.7, 0.9), "ridge": (0.5, 0.6, 0.7)}
+    runs = {(f"s{at}", name): _answers(at, share) for name, own in shares.items() for at, share in enumerate(own)}
+    results, predictions = _run(runs)
+    table = mean_leaderboard(session_leaderboard(results, predictions), predictions).set_index("decoder")
+    ridge, lda = ([np.mean(runs[f"s{at}", name]) for at in range(3)] for name in ("ridge", "lda"))
+    assert table.loc["ridge", MINUS_BEST].tolist() == pytest.approx(list(paired_difference(ridge, lda)[:3]))
+    assert table.loc["lda", MINUS_BEST].isna().all()

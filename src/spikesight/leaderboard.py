@@ -1,14 +1,23 @@
 """From results and predictions, one row per fold or trial, to one row per decoder."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from spikesight.statistics import block_bootstrap
+from spikesight.statistics import block_bootstrap, paired_difference
 
 _POINT: Final = ["decoder", "selection"]
 _ROW: Final = ["session", *_POINT]
+_TRIAL: Final = ["seed", "row"]
+_MINUS_BEST: Final = ["minus_best", "minus_best_low", "minus_best_high"]
+_NOT_KNOWN: Final = (float("nan"),) * 3
+
+
+def is_competing(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell decoders in competition from references and from guessing."""
+    return (table["selection"] != "reference") & (table["decoder"] != "chance")
 
 
 def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
@@ -29,9 +38,11 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
     -------
     pandas.DataFrame
         Columns ``session, decoder, selection, accuracy, low, high, chance, balanced_accuracy, top5_accuracy,
-        n_trials`` (test trials), ``n_classes, n_units, n_bins, seconds`` (to fit and predict, over all folds).
-        Accuracies are fractions of test trials; ``low`` and ``high`` bound the interval that
-        `spikesight.statistics.WHAT_INTERVALS_COVER` describes.
+        n_trials`` (test trials), ``n_classes, n_units, n_bins, seconds`` (to fit and predict, over all folds),
+        ``minus_best, minus_best_low, minus_best_high``. Accuracies are fractions of test trials; ``low`` and ``high``
+        bound the interval that `spikesight.statistics.WHAT_INTERVALS_COVER` describes. ``minus_best`` is the
+        difference to the session's first row that is no reference, with the interval of the paired difference on the
+        same trials; NaN in that row itself and where there is none or it saw other trials.
     """
     folds = dict(iter(results.groupby(_ROW, sort=False)))
     rows: list[dict[str, Any]] = []
@@ -60,7 +71,18 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
     table = table[table["n_trials"] == table.groupby("session")["n_trials"].transform("max")]
     place = table["session"].map({name: row for row, name in enumerate(table["session"].unique())})
     order = np.lexsort((-table["accuracy"], place))
-    return table.iloc[order].reset_index(drop=True)
+    table = table.iloc[order].reset_index(drop=True)
+    trials_of = dict(iter(predictions.groupby(_ROW, sort=False)))
+    right = [_correct(trials_of[tuple(key)]) for key in table[_ROW].to_numpy()]
+
+    def difference(at: int, best: int) -> tuple[float, float, float]:
+        return _on_same_trials(right[at], right[best], seed)
+
+    minus_best: dict[int, tuple[float, float, float]] = {}
+    for _, own in table.groupby("session", sort=False):
+        minus_best |= _minus_first(own, difference)
+    table[_MINUS_BEST] = [minus_best[at] for at in table.index]
+    return table
 
 
 def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
@@ -81,7 +103,9 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
     -------
     pandas.DataFrame
         The columns of ``per_session`` without ``session`` and with ``n_sessions``. ``n_trials`` and ``seconds`` are
-        sums over sessions, ``n_units`` is the median, everything else the mean.
+        sums over sessions, ``n_units`` is the median, everything else the mean. ``minus_best`` is the mean difference
+        to the first row that is no reference, its bounds are those of `spikesight.statistics.paired_difference` over
+        sessions.
     """
     trials_of = dict(iter(predictions.groupby(_POINT, sort=False)))
     rows: list[dict[str, Any]] = []
@@ -106,4 +130,30 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
                 "n_sessions": len(own),
             }
         )
-    return pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
+    table = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
+    by_session = per_session.pivot(index="session", columns=_POINT, values="accuracy")
+    reached = [by_session[tuple(key)].to_numpy(float) for key in table[_POINT].to_numpy()]
+    minus_best = _minus_first(table, lambda at, best: paired_difference(reached[at], reached[best])[:3])
+    table[_MINUS_BEST] = [minus_best[at] for at in table.index]
+    return table
+
+
+def _minus_first(
+    table: pd.DataFrame, difference: Callable[[int, int], tuple[float, float, float]]
+) -> dict[int, tuple[float, float, float]]:
+    """Compare every row with the first competing one; rows are named by their index."""
+    competing = table.index[is_competing(table)]
+    best = competing[0] if len(competing) else None
+    return {at: _NOT_KNOWN if best is None or at == best else difference(at, best) for at in table.index}
+
+
+def _correct(trials: pd.DataFrame) -> "pd.Series[float]":
+    """Whether each test trial was decoded, in time order."""
+    return trials.set_index(_TRIAL)["correct"].astype(float).sort_index()
+
+
+def _on_same_trials(own: "pd.Series[float]", best: "pd.Series[float]", seed: int) -> tuple[float, float, float]:
+    if not own.index.equals(best.index):
+        return _NOT_KNOWN
+    difference = (own - best).to_numpy()
+    return (float(difference.mean()), *block_bootstrap(difference, seed=seed, extremes=(-1.0, 1.0)))

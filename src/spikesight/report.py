@@ -63,7 +63,7 @@ def render(record: RunRecord) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, seconds=_seconds, count=_count)
+    environment.filters.update(percent=_percent, points=_points, seconds=_seconds, count=_count)
     scripts = [_plotly(), _packaged("report.js")]
     several = record.over_sessions is not None
     sessions = [_session(record, card) for card in record.cards]
@@ -207,6 +207,11 @@ def _is_nan(value: object) -> bool:
 def _percent(value: float | None) -> str:
     """Write a fraction as a percentage without its sign."""
     return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _points(value: float | None) -> str:
+    """Write a difference of fractions in percent points, with its sign."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
 def _seconds(value: float) -> str:

@@ -5,13 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from spikesight.run_record import REFERENCE, RunRecord
-
-_SPLITTERS = {
-    "block-kfold": "contiguous runs of trials, bounded by stimulus blocks, were set aside in turn",
-    "repeat-kfold": "whole repeats of every class were set aside in turn",
-    "last-block": "the last stimulus block was set aside",
-}
+from spikesight.decoders import registry
+from spikesight.leaderboard import is_competing
+from spikesight.run_record import RunRecord
 
 
 def headline(record: RunRecord) -> dict[str, str]:
@@ -29,7 +25,7 @@ def headline(record: RunRecord) -> dict[str, str]:
     table = record.per_session if record.over_sessions is None else record.over_sessions
     guessing = f"Always guessing the most frequent class gives {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
     sentences = {"question": question, "data": _data(record), "chance": guessing}
-    ranked = table[(table["selection"] != REFERENCE) & (table["decoder"] != "chance")]
+    ranked = table[is_competing(table)]
     if ranked.empty:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
     best = ranked.iloc[0]
@@ -47,30 +43,15 @@ def headline(record: RunRecord) -> dict[str, str]:
 
 def methods(record: RunRecord) -> list[str]:
     """Say how the numbers were found, a paragraph an entry."""
-    config = record.config
-    first = record.results.iloc[0]
-    splitter = str(first["splitter"])
-    folds = record.results["fold"].nunique()
-    fold_text = "in one fold" if folds == 1 else f"in {folds} folds"
-    gap = int(first["gap"])
-    gap_text = f"; {gap} trials on either side of a test run were left out of training" if gap else ""
-    selections = set(record.results["selection"])
-    constants = []
-    if "tuned" in selections:
-        constants.append(
-            "Rows marked tuned chose their constants on training trials alone, each decoder from the same number of "
-            "candidates."
-        )
-    if "default" in selections:
-        constants.append("Rows marked default kept the constants they come with.")
+    seed = record.config.get("seed", 0)
     n_rows = len(record.per_session[["decoder", "selection"]].drop_duplicates())
     return [
-        f"Test trials: {_SPLITTERS.get(splitter, splitter)} ({splitter}, {fold_text}{gap_text}). Everything that is "
-        "fitted saw training trials only; a test trial was read once, to be scored.",
-        " ".join(constants),
-        f"All rows of a session saw the same trials, bins, units and folds (seed {config.get('seed', 0)}). The first "
-        f"of {n_rows} rows is first by its own test accuracy, which flatters it slightly; compare rows by their "
-        "intervals. Chance is the share of the most frequent class.",
+        f"Test trials: {_set_aside(record)} Everything that is fitted saw training trials only; a test trial was read "
+        "once, to be scored.",
+        _constants(record.results),
+        f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
+        f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
+        "of the most frequent class.",
     ]
 
 
@@ -86,6 +67,77 @@ def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
         else:
             rows.append((key.replace("_", " "), _plain(value)))
     return rows
+
+
+def _set_aside(record: RunRecord) -> str:
+    """Which trials were tested, and what was left out of training beside them."""
+    first = record.results.iloc[0]
+    splitter, gap = str(first["splitter"]), int(first["gap"])
+    n_folds = record.results["fold"].nunique()
+    name = f"({splitter}, {'one fold' if n_folds == 1 else f'{n_folds} folds'})"
+    blocks = [len(card["blocks"]) for card in record.cards]
+    if splitter == "repeat-kfold":
+        return (
+            f"whole repeats of every class were set aside in turn {name}. There is no gap: neighbours in time of test "
+            "trials, which are trials of other classes, were trained on."
+        )
+    if splitter == "last-block":
+        n_splits = record.config.get("n_splits")
+        share = f"last 1/{n_splits} of the trials" if n_splits else "last part of the trials"
+        tested = f"the {share} were" if max(blocks) == 1 else "the last stimulus block was"
+        if min(blocks) == 1 < max(blocks):
+            tested = f"the last stimulus block, or of a session of a single block the {share}, were"
+        sides, text = "before the test trials", f"{tested} set aside {name}"
+    elif splitter == "block-kfold":
+        bounded = ", bounded by stimulus blocks," if max(blocks) > 1 else ""
+        sides, text = (
+            "on either side of a test run",
+            f"contiguous runs of trials{bounded} were set aside in turn {name}",
+        )
+    else:
+        return f"as {splitter} chose them {name}."
+    if not gap:
+        return f"{text}, without a gap."
+    if max(blocks) == 1:
+        return f"{text}; {gap} trials {sides} were left out of training."
+    return (
+        f"{text}; up to {gap} trials {sides} were left out of training. The gap does not reach into a block that a "
+        "pause parts from the test trials."
+    )
+
+
+def _constants(results: pd.DataFrame) -> str:
+    """How the decoders' own constants were set."""
+    selections = set(results["selection"])
+    sentences = []
+    if "tuned" in selections:
+        numbers = _numbers_of_candidates(results)
+        each = f", each decoder from {numbers.pop()} candidates" if len(numbers) == 1 and None not in numbers else ""
+        sentences.append(f"Rows marked tuned chose their constants on training trials alone{each}.")
+    if "default" in selections:
+        sentences.append("Rows marked default kept the constants they come with.")
+    if ((results["decoder"] == "fa-lda") & (results["n_bins"] > 1)).any():
+        sentences.append("With several bins fa-lda weighs its two models on inner folds of training trials, always.")
+    return " ".join(sentences)
+
+
+def _numbers_of_candidates(results: pd.DataFrame) -> set[int | None]:
+    """Numbers of candidates of the tuned decoders; None for one that is not installed here."""
+    known = registry.names()
+    tuned = results.loc[results["selection"] == "tuned", "decoder"].unique()
+    return {len(registry.spec(name).candidates) if name in known else None for name in tuned}
+
+
+def _comparison(record: RunRecord) -> str:
+    """How to compare two rows."""
+    text = (
+        "Rows are compared by paired differences, not by their intervals, which overlap even where one row is surely "
+        "better. The column minus best is the difference to the best row (no reference) in percent points: within a "
+        "session with a block bootstrap of the differences of the same test trials"
+    )
+    if record.over_sessions is None:
+        return f"{text}."
+    return f"{text}, over sessions with Student's t of the sessions' differences."
 
 
 def _data(record: RunRecord) -> str:

@@ -101,13 +101,13 @@ def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
     )  # fmt: skip
     table.add_column("decoder", no_wrap=True)
     table.add_column("constants")
-    names = ("accuracy %", "[95 % interval]", "chance %", "balanced %", "top-5 %", "test trials", "units", "seconds")
+    names = ("accuracy %", "[95 %]", "minus best [95 %]", "chance %", "top-5 %", "trials", "units", "seconds")
     for name in names:
         table.add_column(Text(name), justify="right", no_wrap=True)
     for row in rows.to_dict("records"):
         style = "yellow" if row["selection"] == REFERENCE else ""
         interval = f"[{_percent(row['low'])}, {_percent(row['high'])}]"
-        measures = [_percent(row[name]) for name in ("chance", "balanced_accuracy", "top5_accuracy")]
+        measures = [_difference(row), *(_percent(row[name]) for name in ("chance", "top5_accuracy"))]
         sizes = [f"{row['n_trials']:,}", f"{row['n_units']:,}", f"{row['seconds']:.1f}"]
         cells = [str(row["decoder"]), str(row["selection"]), _percent(row["accuracy"]), interval, *measures, *sizes]
         table.add_row(*(Text(cell) for cell in cells), style=style)
@@ -145,6 +145,12 @@ def _title(record: RunRecord) -> str:
 
 def _accuracy(row: "pd.Series[Any]") -> str:
     return f"{_percent(row['accuracy'])} ±{50 * (row['high'] - row['low']):.1f}"
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    """Write the paired difference to the best row, in percent points."""
+    mean, low, high = (row[name] for name in ("minus_best", "minus_best_low", "minus_best_high"))
+    return "-" if math.isnan(mean) else f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def _percent(value: float) -> str:
