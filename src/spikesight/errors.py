@@ -25,6 +25,12 @@ import difflib
 from collections.abc import Iterable
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean ...?" with the nearest of the ``known`` names, or "" if none is near ``name``."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 class SpikesightError(Exception):
     """Base of all errors raised on purpose by spikesight."""
 
@@ -79,9 +85,7 @@ class UnknownNameError(ConfigError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Describe ``name``, an unknown ``kind`` (for example ``"decoder"``), beside the ``known`` names."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+        super().__init__(f"unknown {kind} {name!r}.{did_you_mean(name, names)} Known: {', '.join(names)}.")
 
 
 class DecoderError(SpikesightError, ValueError):

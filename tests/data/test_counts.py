@@ -439,6 +439,11 @@ def test_write_counts_says_that_it_cannot_write_there(save, tmp_path, name):
         write_counts(read_counts(save(**gabor_arrays())), tmp_path / name)
 
 
+def test_write_counts_says_that_a_folder_is_missing(save, tmp_path):
+    with pytest.raises(OutputError, match=r"there is no folder .*nodir"):
+        write_counts(read_counts(save(**gabor_arrays())), tmp_path / "nodir" / "x.nc")
+
+
 def test_write_counts_leaves_nothing_behind_on_a_full_disk(save, tmp_path, monkeypatch):
     dataset = read_counts(save(**gabor_arrays()))
     (tmp_path / "copy.nc").write_bytes(b"what was there")

@@ -447,6 +447,11 @@ def test_an_unknown_stimulus_names_those_of_the_session():
         select_trials(make_session(scenes([1])), "movies")
 
 
+def test_a_misspelt_stimulus_is_answered_with_the_nearest():
+    with pytest.raises(StimulusNotFoundError, match=r"'natural_scene'\. Did you mean 'natural_scenes'\? It has: nat"):
+        select_trials(make_session(scenes([1])), "natural_scene")
+
+
 def test_an_unknown_target_names_the_columns():
     with pytest.raises(TargetNotFoundError, match=r"'natural_scenes' has no column 'orientation'.*frame"):
         select_trials(make_session(scenes([1])), "natural_scenes", ("frame", "orientation"))

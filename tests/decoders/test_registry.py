@@ -53,6 +53,11 @@ def test_an_unknown_name_offers_the_nearest():
         registry.get("falda")
 
 
+def test_an_unknown_name_that_is_near_none_is_not_guessed_at():
+    with pytest.raises(UnknownNameError, match=r"'nosuch'\. Known: "):
+        registry.get("nosuch")
+
+
 def test_register_adds_a_decoder_and_refuses_a_second_of_that_name():
     registry.register("mine", SPEC)
     try:

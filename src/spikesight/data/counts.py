@@ -107,6 +107,8 @@ def write_counts(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
     path = Path(path).expanduser()
     if path.suffix != ".nc":
         raise OutputError(f"expected a file name that ends in .nc, got {path.name!r}.")
+    if not path.parent.is_dir():
+        raise OutputError(f"could not write {path}: there is no folder {path.parent}. Create it, or choose another.")
     validate_dataset(dataset)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     encoding = {SPIKE_COUNTS: _COMPRESSED}

@@ -18,6 +18,7 @@ from spikesight.errors import (
     PresentationsError,
     StimulusNotFoundError,
     TargetNotFoundError,
+    did_you_mean,
 )
 from spikesight.schema import BLANK_FRAME, BLOCK, REPEAT, START, STOP, TARGET
 
@@ -168,10 +169,11 @@ def _check_options(blanks: str, probe_invalid: str) -> None:
 
 def _find_presentations(session: Session, stimulus: str) -> pd.DataFrame:
     if stimulus not in session.stimulus_presentations:
-        names = ", ".join(sorted(session.stimulus_presentations)) or "none"
+        known = sorted(session.stimulus_presentations)
         kind = f" ({session.session_type})" if session.session_type else ""
         raise StimulusNotFoundError(
-            f"session {session.session_id}{kind} has no stimulus {stimulus!r}. It has: {names}."
+            f"session {session.session_id}{kind} has no stimulus {stimulus!r}.{did_you_mean(stimulus, known)} "
+            f"It has: {', '.join(known) or 'none'}."
         )
     return session.stimulus_presentations[stimulus]
 

@@ -137,6 +137,15 @@ def test_the_truth_survives_saving_and_loading(tiny, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_truth_file_has_the_permissions_that_the_umask_gives(tiny, tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = tiny.truth.save(tmp_path / "session.nwb.truth.npz")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_what_is_no_truth_is_refused(tmp_path):
     garbage = tmp_path / "x.truth.npz"
     garbage.write_bytes(b"not an archive")

@@ -1,7 +1,6 @@
 """What is true of a simulated session: tuning, gain, couplings. Kept beside its file, never in it."""
 
-import os
-import tempfile
+import uuid
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -94,14 +93,14 @@ class GroundTruth:
         """Write to ``path`` (.npz, arrays only, no pickle), at once or not at all."""
         path = Path(path)
         arrays = {entry.name: np.asarray(getattr(self, entry.name)) for entry in fields(self)}
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+        # Opened by name, not with mkstemp: the file then has the permissions that the umask gives.
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
         return path
 
     @classmethod
