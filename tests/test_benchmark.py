@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 import warnings
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -36,11 +37,11 @@ from spikesight.tracking import RunDirectory
 
 
 def session(seed=0, n_trials=120, n_units=8, n_classes=6, name="s0", labels=None):
-    """Binned trials with a class-dependent rate, in two blocks."""
+    """Binned trials with a class-dependent rate, in two blocks a minute apart."""
     rng = np.random.default_rng(seed)
     codes = rng.permutation(np.arange(n_trials) % n_classes)
     rates = rng.gamma(2, 1.5, (n_classes, n_units))
-    start = np.arange(n_trials) * 0.25
+    start = np.arange(n_trials) * 0.25 + 60.0 * (np.arange(n_trials) >= n_trials // 2)
     return xr.Dataset(
         {"spike_counts": (("trial", "time", "unit"), rng.poisson(rates[codes])[:, None, :].astype("uint8"))},
         {
@@ -249,6 +250,63 @@ def test_a_decoder_that_raises_is_recorded_with_its_reason_and_folds_that_work_s
     assert results["fold"].tolist() == [0]
     assert failures["fold"].tolist() == [1, 2]
     assert failures["error"][0] == "FloatingPointError: covariance is singular"
+
+
+def tested_and_trained(dataset, splitter):
+    return [(test.tolist(), train.tolist()) for train, test in as_problem(dataset).folds(splitter)]
+
+
+@pytest.mark.parametrize("splitter", [BlockKFold(4, 10), LastBlock(10), RepeatKFold(4)])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_blocks_minutes_apart_and_single_blocks_are_split_as_by_the_splitter_alone(splitter, blocks):
+    block = np.arange(240) * blocks // 240
+    start = np.arange(240) * 0.25 + 300.0 * block
+    dataset = session(n_trials=240).assign_coords(
+        start_time=("trial", start), stop_time=("trial", start + 0.25), stimulus_block=("trial", block)
+    )
+    plain = splitter.split(np.zeros(240), dataset["target"].to_numpy(), block)
+    assert tested_and_trained(dataset, splitter) == [(test.tolist(), train.tolist()) for train, test in plain]
+    np.testing.assert_array_equal(as_problem(dataset).stretches(10), block)
+
+
+@pytest.mark.parametrize("times", ["touching", "unknown"])
+def test_the_gap_reaches_over_the_bounds_of_blocks_that_touch_or_have_no_times(times):
+    start = np.arange(120) * 0.25 if times == "touching" else np.full(120, np.nan)
+    dataset = session().assign_coords(start_time=("trial", start), stop_time=("trial", start + 0.25))
+    assert tested_and_trained(dataset, LastBlock(gap=4)) == [(list(range(60, 120)), list(range(56)))]
+    assert tested_and_trained(dataset, BlockKFold(2, 4))[0] == (list(range(60)), list(range(64, 120)))
+    blocks = evaluate("logistic", dataset, LastBlock(gap=4)).predictions["stimulus_block"]
+    assert set(blocks) == {8}
+
+
+def test_windows_that_reach_over_the_gap_are_refused_with_the_gap_that_is_enough():
+    dataset = session(n_trials=400).assign_attrs(window=[-2.0, 2.0])
+    for splitter in (BlockKFold(3, 10), LastBlock(10)):
+        start = np.arange(400) * 0.25  # two blocks that touch
+        touching = dataset.assign_coords(start_time=("trial", start), stop_time=("trial", start + 0.25))
+        with pytest.raises(
+            ConfigError, match=r"-2\.0 to 2\.0 s .* gap of 10\. Expected a gap of at least (15|16) trials"
+        ):
+            evaluate("logistic", touching, splitter)
+        assert as_problem(touching).folds(replace(splitter, gap=16))
+    assert as_problem(dataset).folds(RepeatKFold(3))  # promises no gap
+    unknown = dataset.assign_coords(start_time=("trial", np.full(400, np.nan)))
+    assert as_problem(unknown).folds(BlockKFold(3, 10))
+
+
+def test_windows_as_long_as_the_gap_and_windows_of_the_presentation_are_fine():
+    assert as_problem(session(n_trials=240).assign_attrs(window=[0.0, 2.5])).folds(BlockKFold(3, 10))
+    assert as_problem(session().assign_attrs(window=[0.0, 0.25])).folds(BlockKFold(3, 0))
+    assert as_problem(session().assign_attrs(window="presentation")).folds(BlockKFold(3, 0))
+
+
+def test_windows_across_a_pause_that_is_longer_than_the_gap_but_not_than_the_window_are_refused():
+    start = np.arange(120) * 0.25 + 3.0 * (np.arange(120) >= 60)
+    dataset = session().assign_coords(start_time=("trial", start), stop_time=("trial", start + 0.25))
+    wide = dataset.assign_attrs(window=[0.0, 4.0])
+    with pytest.raises(ConfigError, match="Expected a gap of at least 16 trials"):
+        as_problem(wide).folds(LastBlock(5))
+    assert tested_and_trained(wide, LastBlock(16)) == [(list(range(60, 120)), list(range(44)))]
 
 
 def test_evaluate_refuses_trials_out_of_time_order():

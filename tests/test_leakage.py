@@ -7,7 +7,7 @@
 Each proof is shown to be able to fail, on a deliberate leak.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType, MethodType, ModuleType
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from spikesight.benchmark import evaluate
 from spikesight.decoders import registry
-from spikesight.evaluation import Problem, contender, fit_fold, run_fold
+from spikesight.evaluation import as_problem, contender, fit_fold, run_fold
 from spikesight.splits import BlockKFold
 from spikesight.statistics import chance_interval
 
@@ -125,9 +125,7 @@ def share_correct(predictions):
 
 
 def problem_of(counts, labels, blocks):
-    rows, units = np.arange(len(labels)), np.arange(counts.shape[2])
-    described = dict.fromkeys(("blanks", "stimulus", "target"), "")
-    return Problem("simulated", counts.astype("uint16"), labels, blocks, rows, units, described)
+    return as_problem(dataset_of(counts, labels, blocks))
 
 
 def with_other_values(problem, rows, seed=1):
@@ -136,12 +134,12 @@ def with_other_values(problem, rows, seed=1):
     X, y = problem.X.copy(), problem.y.copy()
     X[rows] = rng.integers(0, 300, X[rows].shape)
     y[rows] = (y[rows] + rng.integers(1, N_CLASSES, len(rows))) % N_CLASSES
-    return Problem(problem.session, X, y, problem.groups, problem.trials, problem.unit_ids, problem.described)
+    return replace(problem, X=X, y=y)
 
 
 SPLITTER = BlockKFold(n_splits=3, gap=2)
 SMALL = problem_of(*tuned_trials(0, n_trials=120))
-FOLDS = list(SPLITTER.split(SMALL.X, SMALL.y, SMALL.groups))
+FOLDS = SMALL.folds(SPLITTER)
 
 
 def states_with_and_without_change(entrant, fit=fit_fold):

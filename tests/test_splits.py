@@ -11,7 +11,17 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError
-from spikesight.splits import SPLITTERS, BlockKFold, LastBlock, RepeatKFold, inner_folds, make_splitter, segments
+from spikesight.splits import (
+    SPLITTERS,
+    BlockKFold,
+    LastBlock,
+    RepeatKFold,
+    inner_folds,
+    make_splitter,
+    segments,
+    stretches,
+    trial_step,
+)
 
 
 def folds_of(splitter, n_rows, y=None, groups=None):
@@ -107,6 +117,39 @@ def test_last_block_trains_on_the_earlier_blocks():
 def test_last_block_tests_the_end_of_a_single_block_behind_a_gap():
     [(train, test)] = folds_of(LastBlock(gap=3), 20)
     assert (train.tolist(), test.tolist()) == ([*range(13)], [16, 17, 18, 19])
+
+
+def test_stretches_are_blocks_merged_where_the_pause_is_no_longer_than_the_gap():
+    groups = [4, 4, 4, 7, 7, 9, 9]
+    start = np.array([0, 1, 2, 5, 6, 17, 18])  # pauses of 2 and 10 s between trials of 1 s
+    assert trial_step(groups, start) == 1
+    assert stretches(groups, start, start + 1, gap=1).tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert stretches(groups, start, start + 1, gap=2).tolist() == [0, 0, 0, 0, 0, 1, 1]
+    assert stretches(groups, start, start + 1, gap=10).tolist() == [0] * 7
+
+
+def test_stretches_of_blocks_that_are_single_trials_and_of_unknown_times_are_one():
+    start = np.arange(5.0)
+    assert stretches(np.arange(5), start, start + 0.5, gap=1).tolist() == [0] * 5
+    for unknown in (np.nan, np.inf):
+        never = np.full(5, unknown)
+        assert np.isnan(trial_step([0, 0, 1, 1, 1], never))
+        assert stretches([0, 0, 1, 1, 1], never, never, gap=0).tolist() == [0] * 5
+    assert stretches([0, 0, 1, 1, 1], [0, 1, np.nan, 61, 62], [1, 2, 60, 62, 63], gap=1).tolist() == [0] * 5
+    assert stretches([3], [0.0], [1.0], gap=1).tolist() == [0]
+
+
+def test_block_kfold_over_stretches_keeps_the_gap_across_the_bounds_of_blocks():
+    X, groups = np.zeros(8), [4, 4, 4, 4, 7, 7, 7, 7]
+    folds = list(BlockKFold(n_splits=2, gap=1).split(X, groups=groups, stretches=np.zeros(8)))
+    assert [test.tolist() for _, test in folds] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [train.tolist() for train, _ in folds] == [[5, 6, 7], [0, 1, 2]]
+
+
+def test_last_block_keeps_the_gap_before_a_block_that_touches_it():
+    X, groups = np.zeros(7), [2, 2, 2, 5, 5, 9, 9]
+    [(train, test)] = LastBlock(gap=3).split(X, groups=groups, stretches=[0] * 7)
+    assert (train.tolist(), test.tolist()) == ([0, 1], [5, 6])
 
 
 def test_segments_start_anew_at_blocks_and_at_holes_as_long_as_the_gap():

@@ -13,9 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from spikesight import schema
 from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
-from spikesight.errors import ConfigError, WorkerError
+from spikesight.decoders import registry
+from spikesight.errors import WorkerError
 from spikesight.evaluation import (
     DEFAULT,
+    FEWEST_CANDIDATES,
     PREDICTION_COLUMNS,
     REFERENCE,
     RESULT_COLUMNS,
@@ -94,12 +96,10 @@ def evaluate(
     DataError
         If the dataset is not fit for these folds (too few repeats, a gap that leaves no training trials, ...).
     ConfigError
-        If a decoder that is not a name is to be tuned without candidates.
+        If a decoder that has fewer than two candidates is to be tuned.
     """
     if isinstance(decoder, str):
         entrant = contender(decoder, selection)
-    elif selection == TUNED and not candidates:
-        raise ConfigError(f"to tune {type(decoder).__name__}, expected candidates to choose from, got none.")
     else:
         entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
     splitter = BlockKFold() if splitter is None else splitter
@@ -133,7 +133,8 @@ class Benchmark:
     splitter
         How test trials are set aside.
     selections
-        ``"tuned"``, ``"default"`` or both.
+        ``"tuned"``, ``"default"`` or both. A decoder with fewer than two candidates has a default row in any case and
+        never a tuned one.
     references
         More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
     seed
@@ -226,8 +227,12 @@ class Benchmark:
         return [
             contender(CHANCE, REFERENCE),
             *(Contender(name, REFERENCE, estimator) for name, estimator in extra.items()),
-            *(contender(name, how) for name in self.decoders if name != CHANCE for how in self.selections),
+            *(contender(name, how) for name in self.decoders if name != CHANCE for how in self._selections_of(name)),
         ]
+
+    def _selections_of(self, name: str) -> Sequence[str]:
+        """Leave out ``"tuned"`` where there is nothing to choose: the two rows would be the same decoder."""
+        return self.selections if len(registry.spec(name).candidates) >= FEWEST_CANDIDATES else (DEFAULT,)
 
     def _outcomes(self, cells: list[Cell], problem: Problem, folder: Path) -> Iterator[tuple[Cell, Outcome]]:
         """Attempt cells in this process or in others, in the order in which they end."""
@@ -270,10 +275,11 @@ class _Progress:
 
 def _checked_folds(problem: Problem, splitter: Splitter, *, tuned: bool) -> list[Fold]:
     """Make the folds, the inner ones too: a session that is not fit for them should fail before hours of work."""
-    folds = list(splitter.split(problem.X, problem.y, problem.groups))
+    folds = problem.folds(splitter)
     if tuned:
+        stretches = problem.stretches(gap_of(splitter))
         for train, _ in folds:
-            inner_folds(train, problem.groups, gap_of(splitter))
+            inner_folds(train, stretches, gap_of(splitter))
     return folds
 
 

@@ -17,16 +17,22 @@ from spikesight import metrics, schema
 from spikesight.data.arrays import to_arrays
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError, DataError
-from spikesight.splits import Fold, Rows, Splitter, inner_folds
+from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter, inner_folds, stretches, trial_step
 
 TUNED: Final = "tuned"
 DEFAULT: Final = "default"
 REFERENCE: Final = "reference"
 
+FEWEST_CANDIDATES: Final = 2
+"""A decoder with fewer has nothing to choose: it has a default row and no tuned one."""
+
+JITTER: Final = 0.001
+"""Seconds by which windows may overlap: onsets vary by as much around what the screen was asked for."""
+
 RESULT_COLUMNS: Final = (
     "session", "decoder", "selection", "fold", "seed", "accuracy", "balanced_accuracy", "top5_accuracy", "chance",
     "n_train", "n_test", "n_classes", "n_units", "n_bins", "fit_seconds", "predict_seconds", "params", "splitter",
-    "gap", "blanks", "stimulus", "target",
+    "gap", "blanks", "stimulus", "target", "n_candidates",
 )  # fmt: skip
 PREDICTION_COLUMNS: Final = (
     "session", "decoder", "selection", "fold", "seed", "trial", "row", "y_true", "y_pred", "correct", "in_top5",
@@ -49,12 +55,29 @@ class Contender:
         Unfitted scikit-learn classifier; it is cloned, never fitted.
     candidates
         Parameters to choose from.
+
+    Raises
+    ------
+    ConfigError
+        If it is to be tuned and there is no choice: its row would say "tuned" of what nobody chose.
     """
 
     name: str
     selection: str
     estimator: Any
     candidates: tuple[Mapping[str, Any], ...] = ({},)
+
+    def __post_init__(self) -> None:
+        if self.selection == TUNED and len(self.candidates) < FEWEST_CANDIDATES:
+            raise ConfigError(
+                f"to tune {self.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
+                f"{len(self.candidates)}."
+            )
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of settings that are compared on training trials; 1 where none are."""
+        return len(self.candidates) if self.selection == TUNED else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +90,10 @@ class Problem:
         Session id.
     X, y, groups
         Spike counts (n_trials, n_bins, n_units), labels (n_trials,), stimulus blocks (n_trials,).
+    start, stop
+        Beginning and end of each presentation, in seconds (n_trials,); NaN where not known.
+    window
+        Where spikes were counted, in seconds from ``start``; None where it is the presentation.
     trials, unit_ids
         Presentation ids (n_trials,) and unit ids (n_units,).
     described
@@ -77,9 +104,55 @@ class Problem:
     X: NDArray[Any]
     y: NDArray[Any]
     groups: NDArray[Any]
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    window: tuple[float, float] | None
     trials: NDArray[Any]
     unit_ids: NDArray[Any]
     described: Mapping[str, str]
+
+    def stretches(self, gap: int) -> Rows:
+        """Give the stretch of each trial (n_trials,): blocks, merged where they are not apart in time."""
+        return stretches(self.groups, self.start, self.stop, gap)
+
+    def folds(self, splitter: Splitter) -> list[Fold]:
+        """Split the trials. A splitter with a gap is told which blocks are apart; others see the blocks alone.
+
+        Raises
+        ------
+        ConfigError
+            If the gap is so short that a test trial's window reaches into that of a training trial: they would
+            share spikes. Splitters without a gap do not promise otherwise.
+        """
+        if not isinstance(splitter, BlockKFold | LastBlock):
+            return list(splitter.split(self.X, self.y, self.groups))
+        folds = list(splitter.split(self.X, self.y, self.groups, stretches=self.stretches(splitter.gap)))
+        if self.window is None or not np.isfinite(self.start).all():
+            return folds
+        if any(self._share_spikes(self.window, *fold) for fold in folds):
+            raise ConfigError(
+                f"windows of {self.window[0]} to {self.window[1]} s around neighbouring trials overlap, so that test "
+                f"trials share spikes with training trials at a gap of {splitter.gap}. Expected a gap of at least "
+                f"{self._gap_for(self.window)} trials, or a shorter window."
+            )
+        return folds
+
+    def _share_spikes(self, window: tuple[float, float], train: Rows, test: Rows) -> bool:
+        """Tell if a test trial's window overlaps that of the nearest training trials by more than they do."""
+        place = np.searchsorted(train, test)
+        before, after = place > 0, place < len(train)
+        first = np.concatenate([train[place[before] - 1], test[after]])
+        second = np.concatenate([test[before], train[place[after]]])
+        shared = window[1] - window[0] - (self.start[second] - self.start[first])
+        own = np.fmax(self.stop[first] - self.start[second], 0)
+        return bool((shared > own + JITTER).any())
+
+    def _gap_for(self, window: tuple[float, float]) -> int:
+        """Count the trials that a gap needs so that no window reaches across it, nor across a pause as long."""
+        width = window[1] - window[0] - JITTER
+        within = np.searchsorted(self.start, self.start + width) - np.arange(len(self.start)) - 1
+        step = trial_step(self.groups, self.start)
+        return int(max(within.max(), np.ceil(width / step) if step > 0 else 0))
 
 
 def contender(name: str, selection: str) -> Contender:
@@ -90,7 +163,7 @@ def contender(name: str, selection: str) -> Contender:
     UnknownNameError
         If no decoder has that name.
     ConfigError
-        If there is no such selection.
+        If there is no such selection, or it is to be tuned and has fewer than two candidates.
     """
     if selection not in (TUNED, DEFAULT, REFERENCE):
         raise ConfigError(f"expected a selection of {TUNED!r}, {DEFAULT!r} or {REFERENCE!r}, got {selection!r}.")
@@ -115,12 +188,15 @@ def as_problem(dataset: xr.Dataset, session: str | None = None) -> Problem:
         )
     arrays = to_arrays(dataset)
     attrs = dataset.attrs
-    target = attrs.get("target", "")
+    target, window = attrs.get("target", ""), attrs.get("window", "presentation")
     return Problem(
         session=str(attrs.get("session_id", "")) if session is None else session,
         X=arrays.X,
         y=arrays.y,
         groups=arrays.groups,
+        start=started.astype(np.float64),
+        stop=dataset[schema.STOP].to_numpy().astype(np.float64),
+        window=None if np.shape(window) != (2,) else (float(window[0]), float(window[1])),
         trials=dataset[schema.TRIAL].to_numpy(),
         unit_ids=dataset[schema.UNIT].to_numpy(),
         described={
@@ -151,7 +227,7 @@ def fit_fold(
     contender
         The decoder, its selection and its candidates.
     X, y, groups
-        All trials of the session.
+        All trials of the session, their labels and their stretches.
     train
         Rows to learn from, ascending.
     gap
@@ -165,7 +241,7 @@ def fit_fold(
         The fitted decoder, or for a tuned one the fitted search, which predicts with its best decoder.
     """
     estimator = _seeded(contender.estimator, seed)
-    if contender.selection != TUNED or len(contender.candidates) < 2:
+    if contender.selection != TUNED:
         return estimator.fit(X[train], y[train])
     search = GridSearchCV(
         estimator,
@@ -205,7 +281,7 @@ def run_fold(
     train, test = rows
     gap = gap_of(splitter)
     begun = time.perf_counter()
-    fitted = fit_fold(contender, problem.X, problem.y, problem.groups, train, gap=gap, seed=seed)
+    fitted = fit_fold(contender, problem.X, problem.y, problem.stretches(gap), train, gap=gap, seed=seed)
     fit_seconds = time.perf_counter() - begun
     decoder = fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
 
@@ -238,6 +314,7 @@ def run_fold(
         "splitter": splitter_name(splitter),
         "gap": gap,
         **problem.described,
+        "n_candidates": contender.n_candidates,
     }
     predictions = {
         **key,

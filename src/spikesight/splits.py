@@ -2,7 +2,8 @@
 
 Rows are trials in time order; ``groups`` is ``stimulus_block``, a label that is constant over stretches of rows and
 never comes back. Neighbouring trials share slow drift, running and late responses, so a test trial whose neighbours
-were trained on is not new: ``BlockKFold`` and ``LastBlock`` keep a gap. ``RepeatKFold`` does not, and says so.
+were trained on is not new: ``BlockKFold`` and ``LastBlock`` keep a gap. ``RepeatKFold`` does not, and says so. A gap
+ends at the bound of a block only where the blocks are apart in time: ``stretches`` tells which are.
 """
 
 from collections.abc import Iterator
@@ -42,9 +43,9 @@ class BlockKFold:
 
     Each block is cut into ``n_splits`` contiguous runs whose lengths differ by at most one trial; the test rows of
     fold ``k`` are the ``k``-th run of every block. Training rows are all others except those within ``gap`` trials of
-    a test run of the same block. Runs never span blocks and the gap does not reach over a block's bounds: blocks are
-    taken to be apart in time. A block of fewer than ``n_splits`` trials gives its trials to as many folds, in turn
-    with other such blocks.
+    a test run of the same block. Runs never span blocks and the gap does not reach over a block's bounds: ``groups``
+    are taken to be apart in time. Give ``stretches`` where that is not known. A block of fewer than ``n_splits``
+    trials gives its trials to as many folds, in turn with other such blocks.
 
     Parameters
     ----------
@@ -63,8 +64,17 @@ class BlockKFold:
         _check_n_splits(self.n_splits)
         _check_gap(self.gap)
 
-    def split(self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Iterator[Fold]:
+    def split(
+        self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None, *, stretches: ArrayLike | None = None
+    ) -> Iterator[Fold]:
         """Yield the training rows and the test rows of each fold.
+
+        Parameters
+        ----------
+        X, y, groups
+            Rows in time order, their labels and their blocks.
+        stretches
+            Stretch of each row, cut into runs in place of the blocks; None where blocks are apart in time.
 
         Raises
         ------
@@ -74,6 +84,7 @@ class BlockKFold:
             If a block comes back after another one, or a fold has no training or no test rows.
         """
         blocks = _block_numbers(_n_rows(X, y), groups)
+        blocks = blocks if stretches is None else _block_numbers(len(blocks), stretches)
         _check_repeats(y, self.n_splits, f"{self.n_splits} folds")
         folds = self._fold_of_rows(blocks)
         for fold in range(self.n_splits):
@@ -148,7 +159,7 @@ class LastBlock:
     Parameters
     ----------
     gap
-        Trials left out before the test rows where a single block is cut.
+        Trials left out before the test rows where a single block is cut, or where the last block touches the others.
     fraction
         Share of the trials of a single block that is tested, between 0 and 1.
     """
@@ -163,8 +174,17 @@ class LastBlock:
         if not 0 < self.fraction < 1:
             raise ConfigError(f"expected a fraction of trials to test between 0 and 1, got {self.fraction}.")
 
-    def split(self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> Iterator[Fold]:
+    def split(
+        self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None, *, stretches: ArrayLike | None = None
+    ) -> Iterator[Fold]:
         """Yield the training rows and the test rows of the one fold.
+
+        Parameters
+        ----------
+        X, y, groups
+            Rows in time order, their labels and their blocks: the last one is tested.
+        stretches
+            Stretch of each row: the gap ends at its bounds. None where blocks are apart in time.
 
         Raises
         ------
@@ -178,7 +198,8 @@ class LastBlock:
         last = blocks == blocks[-1]
         if last.all():
             last[: len(last) - max(1, round(self.fraction * len(last)))] = False
-        yield _fold(last, blocks, self.gap, repr(self))
+        reach = blocks if stretches is None else _block_numbers(len(blocks), stretches)
+        yield _fold(last, reach, self.gap, repr(self))
 
     def get_n_splits(self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None) -> int:
         """Count the folds: one."""
@@ -214,20 +235,55 @@ def make_splitter(name: str, n_splits: int = 5, gap: int = 10) -> Splitter:
     raise UnknownNameError("splitter", name, SPLITTERS)
 
 
+def stretches(groups: ArrayLike, start: ArrayLike, stop: ArrayLike, gap: int) -> Rows:
+    """Merge neighbouring blocks unless they are known to be apart in time.
+
+    Two blocks are apart if the pause between them, from the stop of one's last trial to the start of the other's
+    first, is longer than ``gap`` times the ``trial_step``. Blocks whose times are not known are merged: a gap that
+    reaches too far costs training trials, one that ends too early is a leak.
+
+    Parameters
+    ----------
+    groups
+        Block of every row, in time order.
+    start, stop
+        Beginning and end of every trial, in seconds; not finite where not known.
+    gap
+        Trials that must lie between training and test rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Number of the stretch of each row, from 0.
+    """
+    pauses = _known(start)[1:] - _known(stop)[:-1]
+    apart = _changes(groups) & (pauses > gap * trial_step(groups, start))
+    return np.concatenate([[0], np.cumsum(apart)]).astype(np.intp)
+
+
+def trial_step(groups: ArrayLike, start: ArrayLike) -> float:
+    """Return the median seconds from onset to onset within blocks, or of all where no block has two; NaN if unknown."""
+    onsets = np.diff(_known(start))
+    known = np.isfinite(onsets)
+    within = known & ~_changes(groups)
+    steps = onsets[within] if within.any() else onsets[known]
+    return float(np.median(steps)) if len(steps) else float("nan")
+
+
 def segments(train_rows: Rows, groups: ArrayLike | None, gap: int) -> Rows:
     """Give each stretch of training rows a number; no inner gap is needed between stretches.
 
-    A stretch ends at a block's bound and at a hole (rows left out for the outer test run and its gap) of at least
-    ``gap`` trials: what lies beyond is far enough already. A shorter hole, as ``RepeatKFold`` leaves by the hundred,
-    does not end a stretch, so that an inner gap reaches across it. There it counts training rows and is never
-    shorter, in trials, than ``gap``.
+    A stretch of training rows ends where ``groups`` change and at a hole (rows left out for the outer test run and its
+    gap) of at least ``gap`` trials: what lies beyond is far enough already. A shorter hole, as ``RepeatKFold`` leaves
+    by the hundred, does not end a stretch, so that an inner gap reaches across it. There it counts training rows and
+    is never shorter, in trials, than ``gap``.
 
     Parameters
     ----------
     train_rows
         Rows of the outer training set, ascending.
     groups
-        Block of every row of the whole dataset, or None for a single block.
+        Stretch of every row of the whole dataset (see ``stretches``), or None for a single one.
     gap
         Trials that must lie between inner training and test rows.
 
@@ -264,6 +320,14 @@ def inner_folds(train_rows: Rows, groups: ArrayLike | None, gap: int) -> list[Fo
     """
     stretches = segments(train_rows, groups, gap)
     return list(BlockKFold(INNER_SPLITS, gap).split(train_rows, groups=stretches))
+
+
+def _changes(groups: ArrayLike) -> NDArray[np.bool_]:
+    return np.asarray(np.asarray(groups)[1:] != np.asarray(groups)[:-1])
+
+
+def _known(times: ArrayLike) -> NDArray[np.float64]:
+    return np.where(np.isfinite(times), np.asarray(times, np.float64), np.nan)
 
 
 def _n_rows(X: Any, y: ArrayLike | None) -> int:
