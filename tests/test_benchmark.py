@@ -325,8 +325,9 @@ def test_evaluate_refuses_a_gap_that_leaves_no_trials_to_choose_constants_on():
 
 
 def test_evaluate_refuses_to_tune_without_candidates():
-    with pytest.raises(ConfigError, match="expected candidates"):
-        evaluate(GaussianNB(), session(), SPLITTER, selection="tuned")
+    for decoder, candidates in ((GaussianNB(), ()), (GaussianNB(), [{"var_smoothing": 1}]), ("chance", ())):
+        with pytest.raises(ConfigError, match=f"expected candidates to choose from, 2 or more, got {len(candidates)}"):
+            evaluate(decoder, session(), SPLITTER, selection="tuned", candidates=candidates)
 
 
 def test_contender_refuses_an_unknown_selection():
@@ -348,6 +349,19 @@ def test_benchmark_writes_references_and_every_decoder_with_every_selection(tmp_
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "predictions.parquet"), outcome.predictions)
     assert json.loads((tmp_path / "failures.json").read_text()) == []
     assert len(outcome.predictions) == 5 * 120
+
+
+def test_a_decoder_with_nothing_to_choose_has_a_default_row_and_no_tuned_one(tmp_path):
+    registry.register("fixed", DecoderSpec(f"{__name__}:Fragile", "nothing to choose", candidates=({"how": ""},)))
+    registry.register("pair", DecoderSpec(f"{__name__}:Fragile", "two", candidates=({"how": ""}, {"how": "warn"})))
+    try:
+        outcome = run_in(tmp_path, benchmark(decoders=("fixed", "pair"), selections=("tuned",)))
+    finally:
+        registry.unregister("fixed")
+        registry.unregister("pair")
+    rows = outcome.results[["decoder", "selection", "n_candidates"]].drop_duplicates()
+    assert rows.values.tolist() == [["chance", "reference", 1], ["pair", "tuned", 2]]
+    assert outcome.failures[["decoder", "selection"]].drop_duplicates().values.tolist() == [["fixed", "default"]]
 
 
 def test_benchmark_and_evaluate_agree(tmp_path):
@@ -559,7 +573,8 @@ def test_ctrl_c_leaves_finished_cells_no_workers_and_no_half_written_file(tmp_pa
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     with process:
-        assert process.stdout.readline() == "1\n"
+        quick = [process.stdout.readline() for _ in range(SPLITTER.get_n_splits())]  # those of the chance decoder
+        assert quick[0] == "1\n"
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does: the whole group gets it
         begun = time.perf_counter()
         _, errors = process.communicate(timeout=60)

@@ -8,6 +8,8 @@ import yaml
 
 from lab_counts import write_lab_counts
 from spikesight.config import BenchmarkConfig
+from spikesight.decoders import registry
+from spikesight.decoders.registry import DecoderSpec
 from spikesight.demo import save_simulation
 from spikesight.errors import (
     ConfigError,
@@ -22,7 +24,7 @@ from spikesight.run_record import read_run
 from spikesight.session_overview import panels_file
 from spikesight.sources import load_source
 
-QUICK = {"decoders": ("fa-lda",), "selection": ("default",), "n_splits": 3, "gap": 2}
+QUICK = {"decoders": ("fa-lda",), "selection": ("default",), "n_splits": 3, "gap": 2, "jobs": 1}
 
 
 class Heard:
@@ -84,7 +86,7 @@ def test_a_run_stopped_after_its_input_was_replaced_shows_no_mix_of_both(counts:
             if task == "decoding" and done == 2:
                 raise KeyboardInterrupt
 
-    config = BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **QUICK)
+    config = BenchmarkConfig(sources=(counts,), out=tmp_path / "run", **QUICK)
     run = run_benchmark(config)
     write_lab_counts(counts, n_units=9, seed=1)
     with pytest.raises(KeyboardInterrupt):
@@ -95,6 +97,30 @@ def test_a_run_stopped_after_its_input_was_replaced_shows_no_mix_of_both(counts:
     record = read_run(run_benchmark(config))
     assert set(record.results["n_units"]) == {record.cards[0]["n_units"]} == {9}
     assert (run / "report.html").exists()
+
+
+def test_decoders_on_other_terms_than_the_rest_are_named(counts: Path, tmp_path: Path) -> None:
+    path = "spikesight.decoders.bayes:PoissonBayes"
+    for name, alphas in (("bayes-none", ()), ("bayes-2", (1, 10))):
+        candidates = tuple({"alpha": alpha} for alpha in alphas) or ({},)
+        registry.register(name, DecoderSpec(path, "as poisson-bayes", candidates))
+    heard = Heard()
+    options = {**QUICK, "decoders": ("poisson-bayes", "bayes-none", "bayes-2"), "selection": ("tuned", "default")}
+    try:
+        run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **options), heard)
+    finally:
+        registry.unregister("bayes-none")
+        registry.unregister("bayes-2")
+    assert heard.notes[:2] == [
+        "bayes-none has no constants to choose: it gets a default row, no tuned one",
+        "unequal terms: bayes-2 chooses among 2 candidates, built-in decoders among 5",
+    ]
+    results = read_run(run).results.drop_duplicates(["decoder", "selection"])
+    assert {(row.decoder, row.selection, row.n_candidates) for row in results.itertuples()} == {
+        ("chance", "reference", 1), ("bayes-none", "default", 1),
+        ("poisson-bayes", "tuned", 5), ("poisson-bayes", "default", 1),
+        ("bayes-2", "tuned", 2), ("bayes-2", "default", 1),
+    }  # fmt: skip
 
 
 def test_a_run_directory_of_another_config_is_refused(counts: Path, tmp_path: Path) -> None:
@@ -239,7 +265,7 @@ def test_a_fit_that_fails_is_told_in_the_record_and_the_report(
         raise ValueError("out of luck")
 
     monkeypatch.setattr(FactorLDA, "fit", refuse)
-    run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **QUICK))
+    run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", **QUICK))
     record = read_run(run)
     assert {failure["decoder"] for failure in record.failures} == {"fa-lda"}
     assert "out of luck" in (run / "report.html").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from spikesight import schema
 from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
 from spikesight.decoders import registry
-from spikesight.errors import WorkerError
+from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import (
     DEFAULT,
     FEWEST_CANDIDATES,
@@ -102,6 +102,11 @@ def evaluate(
         entrant = contender(decoder, selection)
     else:
         entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
+    if selection == TUNED and entrant.n_compared < FEWEST_CANDIDATES:
+        raise ConfigError(
+            f"to tune {entrant.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
+            f"{len(candidates)}. Ask for {DEFAULT!r}."
+        )
     splitter = BlockKFold() if splitter is None else splitter
     problem = as_problem(dataset)
     folds = _checked_folds(problem, splitter, tuned=selection == TUNED)

@@ -55,11 +55,6 @@ class Contender:
         Unfitted scikit-learn classifier; it is cloned, never fitted.
     candidates
         Parameters to choose from.
-
-    Raises
-    ------
-    ConfigError
-        If it is to be tuned and there is no choice: its row would say "tuned" of what nobody chose.
     """
 
     name: str
@@ -67,15 +62,8 @@ class Contender:
     estimator: Any
     candidates: tuple[Mapping[str, Any], ...] = ({},)
 
-    def __post_init__(self) -> None:
-        if self.selection == TUNED and len(self.candidates) < FEWEST_CANDIDATES:
-            raise ConfigError(
-                f"to tune {self.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
-                f"{len(self.candidates)}."
-            )
-
     @property
-    def n_candidates(self) -> int:
+    def n_compared(self) -> int:
         """Number of settings that are compared on training trials; 1 where none are."""
         return len(self.candidates) if self.selection == TUNED else 1
 
@@ -163,7 +151,7 @@ def contender(name: str, selection: str) -> Contender:
     UnknownNameError
         If no decoder has that name.
     ConfigError
-        If there is no such selection, or it is to be tuned and has fewer than two candidates.
+        If there is no such selection.
     """
     if selection not in (TUNED, DEFAULT, REFERENCE):
         raise ConfigError(f"expected a selection of {TUNED!r}, {DEFAULT!r} or {REFERENCE!r}, got {selection!r}.")
@@ -241,7 +229,7 @@ def fit_fold(
         The fitted decoder, or for a tuned one the fitted search, which predicts with its best decoder.
     """
     estimator = _seeded(contender.estimator, seed)
-    if contender.selection != TUNED:
+    if contender.n_compared < FEWEST_CANDIDATES:
         return estimator.fit(X[train], y[train])
     search = GridSearchCV(
         estimator,
@@ -314,7 +302,7 @@ def run_fold(
         "splitter": splitter_name(splitter),
         "gap": gap,
         **problem.described,
-        "n_candidates": contender.n_candidates,
+        "n_candidates": contender.n_compared,
     }
     predictions = {
         **key,

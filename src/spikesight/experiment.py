@@ -7,12 +7,13 @@ from typing import Any, Final, Protocol
 import joblib
 import xarray as xr
 
-from spikesight.benchmark import Benchmark
+from spikesight.benchmark import CHANCE, Benchmark
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
 from spikesight.data.simulation import GroundTruth, truth_path
 from spikesight.decoders import registry
 from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, FileFormatError
+from spikesight.evaluation import FEWEST_CANDIDATES, TUNED
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
@@ -84,6 +85,8 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
         run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        for text in _uneven_terms(config):
+            tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))
         datasets = _Datasets(asked, sources)
         references = _describe_sessions(run, datasets, tell)
@@ -101,6 +104,19 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
         write_report(run.path)
     return run.path
+
+
+def _uneven_terms(config: BenchmarkConfig) -> Iterator[str]:
+    """Name the decoders that do not choose among as many candidates as the others."""
+    for name in config.decoders if TUNED in config.selection else ():
+        number = len(registry.spec(name).candidates)
+        if name == CHANCE or number == registry.N_CANDIDATES:
+            continue
+        if number < FEWEST_CANDIDATES:
+            yield f"{name} has no constants to choose: it gets a default row, no tuned one"
+        else:
+            usual = registry.N_CANDIDATES
+            yield f"unequal terms: {name} chooses among {number} candidates, built-in decoders among {usual}"
 
 
 class _Datasets(Mapping[str, xr.Dataset]):
