@@ -68,7 +68,8 @@ def _tables(
                 results.append(
                     {**row, **scores, **sizes, "top5_accuracy": 0.9, "chance": 1 / n_classes, "n_bins": 1, "fold": fold,
                      "fit_seconds": 0.5, "predict_seconds": 0.1, "params": "{}", "splitter": "block-kfold", "gap": 10,
-                     "blanks": "kept", "stimulus": stimulus, "target": "frame"}
+                     "blanks": "kept", "stimulus": stimulus, "target": "frame",
+                     "n_candidates": 5 if selection == "tuned" else 1}
                 )  # fmt: skip
     return pd.DataFrame(results), pd.concat(predictions)
 

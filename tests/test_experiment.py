@@ -20,6 +20,7 @@ from spikesight.errors import (
     UnknownNameError,
 )
 from spikesight.experiment import run_benchmark
+from spikesight.report_text import methods
 from spikesight.run_record import read_run
 from spikesight.session_overview import panels_file
 from spikesight.sources import load_source
@@ -107,7 +108,7 @@ def test_decoders_on_other_terms_than_the_rest_are_named(counts: Path, tmp_path:
     heard = Heard()
     options = {**QUICK, "decoders": ("poisson-bayes", "bayes-none", "bayes-2"), "selection": ("tuned", "default")}
     try:
-        run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", jobs=1, **options), heard)
+        run = run_benchmark(BenchmarkConfig(sources=(counts,), out=tmp_path / "run", **options), heard)
     finally:
         registry.unregister("bayes-none")
         registry.unregister("bayes-2")
@@ -115,7 +116,9 @@ def test_decoders_on_other_terms_than_the_rest_are_named(counts: Path, tmp_path:
         "bayes-none has no constants to choose: it gets a default row, no tuned one",
         "unequal terms: bayes-2 chooses among 2 candidates, built-in decoders among 5",
     ]
-    results = read_run(run).results.drop_duplicates(["decoder", "selection"])
+    record = read_run(run)
+    assert "each decoder from 5 candidates (but bayes-2 from 2)." in " ".join(methods(record))
+    results = record.results.drop_duplicates(["decoder", "selection"])
     assert {(row.decoder, row.selection, row.n_candidates) for row in results.itertuples()} == {
         ("chance", "reference", 1), ("bayes-none", "default", 1),
         ("poisson-bayes", "tuned", 5), ("poisson-bayes", "default", 1),

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from spikesight.decoders import registry
 from spikesight.leaderboard import is_competing
 from spikesight.run_record import RunRecord
 
@@ -111,9 +110,7 @@ def _constants(results: pd.DataFrame) -> str:
     selections = set(results["selection"])
     sentences = []
     if "tuned" in selections:
-        numbers = _numbers_of_candidates(results)
-        each = f", each decoder from {numbers.pop()} candidates" if len(numbers) == 1 and None not in numbers else ""
-        sentences.append(f"Rows marked tuned chose their constants on training trials alone{each}.")
+        sentences.append(f"Rows marked tuned chose their constants on training trials alone{_candidates(results)}.")
     if "default" in selections:
         sentences.append("Rows marked default kept the constants they come with.")
     if ((results["decoder"] == "fa-lda") & (results["n_bins"] > 1)).any():
@@ -121,11 +118,14 @@ def _constants(results: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def _numbers_of_candidates(results: pd.DataFrame) -> set[int | None]:
-    """Numbers of candidates of the tuned decoders; None for one that is not installed here."""
-    known = registry.names()
-    tuned = results.loc[results["selection"] == "tuned", "decoder"].unique()
-    return {len(registry.spec(name).candidates) if name in known else None for name in tuned}
+def _candidates(results: pd.DataFrame) -> str:
+    """How many candidates the tuned decoders compared, and which of them compared another number."""
+    if "n_candidates" not in results:  # a run of a version that did not keep it
+        return ""
+    numbers = results[results["selection"] == "tuned"].groupby("decoder", sort=False)["n_candidates"].first()
+    usual = int(numbers.mode().max())
+    others = ", ".join(f"{name} from {number}" for name, number in numbers[numbers != usual].items())
+    return f", each decoder from {usual} candidates" + (f" (but {others})" if others else "")
 
 
 def _comparison(record: RunRecord) -> str:

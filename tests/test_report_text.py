@@ -1,0 +1,102 @@
+"""Sentences of a report hold for the run that they are about."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from example_run import write_run
+from spikesight.report_text import methods
+from spikesight.run_record import RunRecord, read_run
+from spikesight.terminal import leaderboard_tables
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    return read_run(write_run(tmp_path_factory.mktemp("one") / "run"))
+
+
+def _text(record: RunRecord, n_blocks: tuple[int, ...] = (1,), **columns: Any) -> str:
+    """Methods of the same run with other columns of its results and other numbers of blocks, a session each."""
+    cards = [{**record.cards[0], "blocks": [{"block": at} for at in range(number)]} for number in n_blocks]
+    config = {**record.config, "n_splits": 4}
+    return " ".join(methods(replace(record, cards=cards, config=config, results=record.results.assign(**columns))))
+
+
+def test_block_kfold_of_a_single_block_names_its_runs_and_gap(record: RunRecord) -> None:
+    text = _text(record)
+    assert "contiguous runs of trials were set aside in turn (block-kfold, 2 folds)" in text
+    assert "; 10 trials on either side of a test run were left out of training." in text
+    assert "stimulus block" not in text
+
+
+def test_block_kfold_of_several_blocks_says_where_the_gap_ends(record: RunRecord) -> None:
+    text = _text(record, (3,))
+    assert "runs of trials, bounded by stimulus blocks, were set aside" in text
+    assert "up to 10 trials on either side" in text
+    assert "The gap does not reach into a block that a pause parts from the test trials." in text
+
+
+def test_folds_without_a_gap_say_so(record: RunRecord) -> None:
+    assert "(block-kfold, 2 folds), without a gap." in _text(record, gap=0)
+
+
+def test_repeat_kfold_says_that_neighbours_in_time_were_trained_on(record: RunRecord) -> None:
+    text = _text(record, (3,), splitter="repeat-kfold", gap=0)
+    assert "There is no gap: neighbours in time of test trials, which are trials of other classes, were trained" in text
+
+
+@pytest.mark.parametrize(
+    ("n_blocks", "tested"),
+    [
+        ((1,), "the last 1/4 of the trials were set aside (last-block, one fold); 10 trials before the test trials"),
+        ((2,), "the last stimulus block was set aside (last-block, one fold); up to 10 trials before the test trials"),
+        ((2, 1), "the last stimulus block, or of a session of a single block the last 1/4 of the trials, were set"),
+    ],
+)
+def test_last_block_names_what_it_tested(record: RunRecord, n_blocks: tuple[int, ...], tested: str) -> None:
+    assert tested in _text(record, n_blocks, splitter="last-block", fold=0)
+
+
+def test_a_splitter_from_elsewhere_is_named(record: RunRecord) -> None:
+    assert "as GroupKFold chose them (GroupKFold, 2 folds)." in _text(record, splitter="GroupKFold")
+
+
+def test_the_numbers_of_candidates_are_those_that_the_rows_compared(record: RunRecord) -> None:
+    assert "on training trials alone, each decoder from 5 candidates. Rows marked default" in _text(record)
+    fewer = record.results["n_candidates"].where(record.results["decoder"] != "lda", 2)
+    assert "each decoder from 5 candidates (but lda from 2)." in _text(record, n_candidates=fewer)
+
+
+def test_the_number_of_candidates_is_not_said_of_a_run_that_did_not_keep_it(record: RunRecord) -> None:
+    older = replace(record, results=record.results.drop(columns="n_candidates"))
+    assert "Rows marked tuned chose their constants on training trials alone. Rows" in _text(older)
+
+
+def test_fa_lda_weighs_its_models_on_training_trials_if_there_are_several_bins(record: RunRecord) -> None:
+    sentence = "With several bins fa-lda weighs its two models on inner folds of training trials"
+    assert sentence not in _text(record)
+    assert sentence in _text(record, n_bins=5)
+    assert sentence not in _text(record, n_bins=5, decoder="lda")
+
+
+def test_rows_are_compared_by_paired_differences_and_the_best_is_said_to_be_flattered(tmp_path: Path) -> None:
+    one = " ".join(methods(read_run(write_run(tmp_path / "one"))))
+    assert "Rows are compared by paired differences, not by their intervals" in one
+    assert "The best of 8 rows was picked by its own test accuracy, which flatters it slightly." in one
+    assert "Student" not in one
+    assert "over sessions with Student's t" in " ".join(methods(read_run(write_run(tmp_path / "two", n_sessions=2))))
+
+
+def test_the_terminal_shows_differences_in_a_table_that_fits_118_columns(record: RunRecord) -> None:
+    from rich.console import Console
+
+    [table] = leaderboard_tables(record)
+    console = Console(width=200)
+    assert console.measure(table).maximum <= 118
+    with console.capture() as shown:
+        console.print(table)
+    row = record.per_session.query("decoder == 'lda' and selection == 'tuned'").iloc[0]
+    values = [100 * row[name] for name in ("minus_best", "minus_best_low", "minus_best_high")]
+    assert "{:+.1f} [{:+.1f}, {:+.1f}]".format(*values) in shown.get()
