@@ -60,6 +60,17 @@ def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> N
     assert "They cover the sampling of test trials only" in re.sub(r"\s+", " ", markup)
 
 
+def test_the_table_holds_the_difference_of_every_row_to_the_best(tmp_path: Path) -> None:
+    record = read_run(write_run(tmp_path / "run"))
+    board = _markup(render(record)).replace("\N{MINUS SIGN}", "-")
+    assert '<th scope="col" class="n">minus best [95 %]</th>' in board
+    names = ["minus_best", "minus_best_low", "minus_best_high"]
+    differences = 100 * record.per_session[names].dropna().to_numpy()
+    assert len(differences) == len(record.per_session) - 1
+    for values in differences:
+        assert "{:+.1f} [{:+.1f}, {:+.1f}]".format(*values) in board
+
+
 def test_the_card_says_what_was_left_out_and_why(tmp_path: Path) -> None:
     markup = re.sub(r"<[^>]+>", "", _markup(render(read_run(write_run(tmp_path / "run")))))
     for words in ("quality: 12", "isi_violations_maximum: 3", "invalid times: 2", "Filters: quality = good"):
