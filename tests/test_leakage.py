@@ -15,12 +15,13 @@ import pytest
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.feature_selection import f_classif
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from spikesight.benchmark import evaluate
 from spikesight.decoders import registry
-from spikesight.evaluation import as_problem, contender, fit_fold, run_fold
+from spikesight.evaluation import Contender, as_problem, contender, fit_fold, run_fold
 from spikesight.splits import BlockKFold
 from spikesight.statistics import chance_interval
 
@@ -124,46 +125,59 @@ def share_correct(predictions):
 # ---------------------------------------------------------------- 1. other values in the test rows
 
 
-def problem_of(counts, labels, blocks):
-    return as_problem(dataset_of(counts, labels, blocks))
-
-
-def with_other_values(problem, rows, seed=1):
+def with_other_values(dataset, rows, seed=1):
     """The same trials with other counts and other labels in ``rows``."""
     rng = np.random.default_rng(seed)
-    X, y = problem.X.copy(), problem.y.copy()
+    X, y = dataset["spike_counts"].to_numpy().copy(), dataset["target"].to_numpy().copy()
     X[rows] = rng.integers(0, 300, X[rows].shape)
     y[rows] = (y[rows] + rng.integers(1, N_CLASSES, len(rows))) % N_CLASSES
-    return replace(problem, X=X, y=y)
+    return dataset_of(X, y, dataset["stimulus_block"].to_numpy())
 
 
 SPLITTER = BlockKFold(n_splits=3, gap=2)
-SMALL = problem_of(*tuned_trials(0, n_trials=120))
+SMALL_DATASET = dataset_of(*tuned_trials(0, n_trials=120))
+SMALL = as_problem(SMALL_DATASET)
 FOLDS = SMALL.folds(SPLITTER)
 
 
-def states_with_and_without_change(entrant, fit=fit_fold):
-    for train, test in FOLDS:
-        changed = with_other_values(SMALL, test)
-        assert (changed.X[test] != SMALL.X[test]).any()
+def states_with_and_without_change(entrant, fit):
+    """What ``fit`` makes of a fold, with the test rows as they are and with others, from the dataset on."""
+    for fold, (train, test) in enumerate(FOLDS):
+        changed = as_problem(with_other_values(SMALL_DATASET, test))
+        assert (SMALL.X[test] != with_other_values(SMALL_DATASET, test)["spike_counts"].to_numpy()[test]).any()
+        assert changed.X.shape == SMALL.X.shape, "units were chosen by what the test rows hold"
         assert (changed.y[test] != SMALL.y[test]).all()
-        yield tuple(
-            state(fit(entrant, problem.X, problem.y, problem.groups, train, gap=2, seed=0))
-            for problem in (SMALL, changed)
-        )
+        yield tuple(state(fit(entrant, problem, fold, train, test)) for problem in (SMALL, changed))
+
+
+def through_run_fold(entrant, problem, fold, train, test):
+    """The fitted decoder, what was chosen, and its answers to the same trials."""
+    decoder, result, _ = run_fold(entrant, problem, SPLITTER, fold, (train, test), 0)
+    return decoder, result["params"].tolist(), decoder.predict(SMALL.X[test])
+
+
+def the_search(entrant, problem, fold, train, test):
+    """The fitted search: the accuracy of every candidate on every inner fold."""
+    return fit_fold(entrant, problem.X, problem.y, problem.stretches(2), train, gap=2, seed=0)
 
 
 @every_decoder
 @every_selection
 def test_other_values_in_the_test_rows_leave_fitted_state_and_every_choice_bit_identical(name, selection):
-    for before, after in states_with_and_without_change(contender(name, selection)):
+    for before, after in states_with_and_without_change(contender(name, selection), through_run_fold):
         assert before == after
+
+
+@every_decoder
+def test_other_values_in_the_test_rows_leave_the_accuracy_of_every_candidate_bit_identical(name):
+    before, after = next(states_with_and_without_change(contender(name, "tuned"), the_search))
+    assert before == after
 
 
 @every_decoder
 def test_other_values_in_some_test_rows_leave_the_answers_to_the_others_bit_identical(name):
     train, test = FOLDS[1]
-    changed = with_other_values(SMALL, test[::2])
+    changed = as_problem(with_other_values(SMALL_DATASET, test[::2]))
     answers = []
     for problem in (SMALL, changed):
         _, _, predictions = run_fold(contender(name, "default"), problem, SPLITTER, 1, (train, test), 0)
@@ -171,20 +185,41 @@ def test_other_values_in_some_test_rows_leave_the_answers_to_the_others_bit_iden
     assert answers[0] == answers[1]
 
 
-def _normalise_everything(entrant, X, y, groups, train, **options):
-    return fit_fold(entrant, X / (1 + X.std(axis=0)), y, groups, train, **options)
+class Stubborn(ClassifierMixin, BaseEstimator):
+    """Always answers ``answer``: which of two candidates does best depends on nothing but the labels."""
+
+    def __init__(self, answer=0):
+        self.answer = answer
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.answer)
 
 
-def _choose_on_the_test_rows(entrant, X, y, groups, train, **options):
-    test = np.setdiff1d(np.arange(len(y)), train)
+def test_other_labels_in_the_test_rows_do_not_change_a_choice_that_depends_on_labels_alone():
+    candidates = tuple({"answer": answer} for answer in range(N_CLASSES))
+    entrant = Contender("Stubborn", "tuned", Stubborn(), candidates)
+    for before, after in states_with_and_without_change(entrant, through_run_fold):
+        assert before == after
+
+
+def _normalise_everything(entrant, problem, fold, train, test):
+    return through_run_fold(entrant, replace(problem, X=problem.X / (1 + problem.X.std(axis=0))), fold, train, test)
+
+
+def _choose_on_the_test_rows(entrant, problem, fold, train, test):
+    X, y = problem.X, problem.y
     fits = [
         clone(entrant.estimator).set_params(**candidate).fit(X[train], y[train]) for candidate in entrant.candidates
     ]
     return max(fits, key=lambda fitted: fitted.score(X[test], y[test])).get_params()
 
 
-def _learn_test_labels(entrant, X, y, groups, train, **options):
-    return fit_fold(entrant, X, y, groups, np.arange(len(y)), **options)
+def _learn_test_labels(entrant, problem, fold, train, test):
+    return through_run_fold(entrant, problem, fold, np.arange(len(problem.y)), test)
 
 
 @pytest.mark.parametrize("leak", [_normalise_everything, _choose_on_the_test_rows, _learn_test_labels])
@@ -202,6 +237,36 @@ def test_the_first_proof_sees_a_single_bit():
 
 
 # ---------------------------------------------------------------- 2. shuffled labels
+
+
+def noise_trials(seed, n_trials=120, n_units=200):
+    """Few trials of many units that know nothing of the labels: some look tuned to all labels taken together."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n_trials) % N_CLASSES)
+    return rng.poisson(4, (n_trials, 1, n_units)), labels, np.repeat([2, 5], n_trials // 2)
+
+
+def noise_accuracy(decoder, selection="default", choose=lambda dataset: dataset):
+    outcome = evaluate(decoder, choose(dataset_of(*noise_trials(7))), SPLITTER, selection=selection)
+    assert outcome.failures.empty, outcome.failures["error"][0]
+    return share_correct(outcome.predictions), chance_interval(len(outcome.predictions), 1 / N_CLASSES, LEVEL)
+
+
+@every_decoder
+@every_selection
+def test_many_units_without_signal_decode_at_chance_from_few_trials(name, selection):
+    accuracy, (low, high) = noise_accuracy(name, selection)
+    assert low <= accuracy <= high
+
+
+def _units_that_differ_between_classes(dataset, n_kept=40):
+    statistic, _ = f_classif(dataset["spike_counts"].to_numpy()[:, 0], dataset["target"].to_numpy())
+    return dataset.isel(unit=np.sort(np.argsort(statistic)[-n_kept:]))
+
+
+def test_the_second_proof_sees_units_that_were_selected_by_all_labels():
+    accuracy, (_, high) = noise_accuracy("lda", choose=_units_that_differ_between_classes)
+    assert accuracy > high
 
 
 def shuffled_accuracy(decoder, selection="default", **options):
@@ -300,3 +365,24 @@ def test_slow_drift_does_not_decode_under_blocked_folds_with_a_gap_as_long_as_a_
 
 def test_the_third_proof_sees_a_splitter_that_lets_neighbours_in():
     assert drift_accuracy("logistic", InterleavedKFold()) > DRIFT_BOUND
+
+
+SHORT = BlockKFold(n_splits=45, gap=RUN)
+"""Test runs shorter than a run of a label: without a gap, most trials have the rest of their run in training."""
+
+
+def test_slow_drift_does_not_decode_in_short_test_runs_and_does_where_the_gap_is_not_kept():
+    assert drift_accuracy("ridge", SHORT) <= DRIFT_BOUND
+    assert drift_accuracy("ridge", replace(SHORT, gap=0)) > DRIFT_BOUND
+
+
+def small_blocks(seed):
+    counts, labels, _ = drifting_trials(seed)
+    return dataset_of(counts, labels, np.arange(len(labels)) // 3)
+
+
+def test_slow_drift_does_not_decode_when_the_trials_are_cut_into_small_blocks_that_touch():
+    for train, test in as_problem(small_blocks(DRIFT_SEEDS[0])).folds(BLOCKED):
+        assert np.abs(train[:, None] - test).min() > RUN
+    accuracies = [share_correct(evaluate("ridge", small_blocks(seed), BLOCKED).predictions) for seed in DRIFT_SEEDS]
+    assert np.mean(accuracies) <= DRIFT_BOUND
