@@ -195,6 +195,12 @@ def test_the_rate_of_an_area_is_that_of_a_brute_force_count(session_file: Path) 
     assert first["mean"][3] == pytest.approx(np.mean(counted) / 0.01, abs=0.15)
 
 
+def test_an_area_that_a_session_lacks_is_noted(counts: Path, tmp_path: Path) -> None:
+    heard = Heard()
+    run_benchmark(BenchmarkConfig(sources=(counts,), areas=("VISp", "CA1"), out=tmp_path / "run", **QUICK), heard)
+    assert "session lab has no unit in CA1" in heard.notes
+
+
 def test_areas_keep_units_and_say_how_many_were_dropped(session_file: Path) -> None:
     config = BenchmarkConfig(sources=(session_file,), areas=("VISp",))
     dataset = load_source(session_file, config).dataset

@@ -89,7 +89,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))
         datasets = _Datasets(asked, sources)
-        references = _describe_sessions(run, datasets, tell)
+        references = _describe_sessions(run, asked, datasets, tell)
         benchmark = Benchmark(
             datasets,
             config.decoders,
@@ -163,7 +163,9 @@ class _Datasets(Mapping[str, xr.Dataset]):
         return len(self._path)
 
 
-def _describe_sessions(run: RunDirectory, datasets: _Datasets, tell: Progress) -> dict[str, dict[str, Any]]:
+def _describe_sessions(
+    run: RunDirectory, config: BenchmarkConfig, datasets: _Datasets, tell: Progress
+) -> dict[str, dict[str, Any]]:
     """Write the card and the panels of every session; return the reference decoders that each allows."""
     cards: list[dict[str, Any]] = []
     references: dict[str, dict[str, Any]] = {}
@@ -174,6 +176,8 @@ def _describe_sessions(run: RunDirectory, datasets: _Datasets, tell: Progress) -
         card = session_card(loaded.dataset)
         cards.append({**card, "session_id": loaded.session_id, "panels_left_out": left_out})
         tell.advance("reading sessions", len(cards), datasets.n_sources)
+        for area in sorted(set(config.areas or ()) - set(card["units_per_area"])):
+            tell.note(f"session {loaded.session_id} has no unit in {area}")
         oracle = _oracle(loaded, tell)
         if oracle is not None:
             references[loaded.session_id] = {"oracle": oracle}

@@ -22,7 +22,7 @@ def headline(record: RunRecord) -> dict[str, str]:
     target = " and ".join(str(card["target"] or "class").split(", "))
     question = f"Which {target} of {card['stimulus'] or 'the stimulus'} was shown?"
     table = record.per_session if record.over_sessions is None else record.over_sessions
-    guessing = f"Always guessing the most frequent class gives {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
+    guessing = f"Chance, the share of the most frequent class, is {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
     sentences = {"question": question, "data": _data(record), "chance": guessing}
     ranked = table[is_competing(table)]
     if ranked.empty:
@@ -50,7 +50,8 @@ def methods(record: RunRecord) -> list[str]:
         _constants(record.results),
         f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
         f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
-        "of the most frequent class.",
+        "of the most frequent class among all trials. The decoder 'chance' may score less: of balanced classes, the "
+        "one most frequent in training is rarer among the test trials.",
     ]
 
 

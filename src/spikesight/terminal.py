@@ -115,13 +115,13 @@ def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
 
 
 def _by_session(per_session: pd.DataFrame) -> Table:
-    """One line per session: accuracy and half its interval, of tuned decoders (or default, if none is tuned)."""
-    kind = "tuned" if (per_session["selection"] == "tuned").any() else "default"
-    own = per_session[per_session["selection"].isin([kind, REFERENCE])]
+    """One line per session: accuracy and half its interval, of tuned rows, and of default ones of decoders without."""
+    tuned = per_session.loc[per_session["selection"] == "tuned", "decoder"].unique()
+    own = per_session[(per_session["selection"] != "default") | ~per_session["decoder"].isin(tuned)]
     order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
     table = Table(
-        title=Text(f"Accuracy in % ± half its interval, {kind}"), title_justify="left", box=None, pad_edge=False,
-        header_style="dim",
+        title=Text(f"Accuracy in % ± half its interval{', tuned' if len(tuned) else ''}"), title_justify="left",
+        box=None, pad_edge=False, header_style="dim",
     )  # fmt: skip
     for name in ("session", "units", "trials", "chance"):
         table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
