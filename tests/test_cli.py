@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import xarray as xr
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import spikesight
@@ -56,6 +58,45 @@ def test_help_lists_every_command() -> None:
     done = run("--help")
     assert done.exit_code == 0
     assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("command", "defaults"),
+    [
+        (
+            "benchmark",
+            {
+                **{"--folds": "5", "--gap": "10", "--splitter": "block-kfold", "--selection": "tuned,default"},
+                **{"--decoders": "chance,logistic", "--blanks": "keep", "--bins": "1", "--seed": "0", "--out": "runs/"},
+            },
+        ),
+        ("bin", {"--blanks": "keep", "--bins": "1"}),
+    ],
+)
+def test_help_shows_defaults(command: str, defaults: dict[str, str]) -> None:
+    options = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    shown = {name: option.help for option in options for name in option.opts if hasattr(option, "help")}
+    for name, default in defaults.items():
+        assert re.search(rf"Default: {default}", shown[name]), shown[name]
+    wide = CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, "--help"])
+    assert "Default: keep." in wide.stdout
+
+
+def test_help_says_what_counts_files_hold_and_what_exit_codes_mean() -> None:
+    wide = CliRunner(env={"COLUMNS": "400"})
+    assert "Exit codes: 0 " in wide.invoke(app, ["--help"]).stdout
+    for command in ("inspect", "bin", "benchmark", "predict"):
+        shown = " ".join(wide.invoke(app, [command, "--help"]).stdout.split())
+        assert "counts (units, trials)" in shown
+        assert "X, y" in shown
+
+
+def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyPatch, counts: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
+    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume\n"
 
 
 def test_version_is_printed() -> None:
@@ -236,13 +277,14 @@ def test_report_is_written_again(tmp_path: Path) -> None:
     [
         (("inspect", "no.nwb"), "none at no.nwb"),
         (("benchmark", "no.nwb"), "no.nwb"),
-        (("benchmark",), "sources: expected a value"),
         (("benchmark", "{counts}", "--decoders", "fa-ldaa"), "Did you mean 'fa-lda'"),
-        (("benchmark", "{counts}", "--set", "sed=1"), "did you mean 'seed'"),
-        (("benchmark", "{counts}", "--splitter", "kfold"), "splitter: input should be 'block-kfold'"),
+        (("benchmark", "{counts}", "--set", "sed=1"), "sed: unknown key. Did you mean 'seed'?"),
+        (("benchmark", "{counts}", "--splitter", "kfold"), "splitter (--splitter): expected 'block-kfold'"),
         (("benchmark", "{counts}", "--config", "no.yaml"), "no.yaml does not exist"),
         (("benchmark", "{counts}", "--target", "colour"), "colour"),
+        (("benchmark", "{counts}", "{counts}"), "several times; leave out the repeats."),
         (("bin", "{counts}", "--out", "counts.txt"), ".nc"),
+        (("bin", "{counts}", "--out", "nodir/x.nc"), "there is no folder nodir"),
         (("report", "{folder}"), "no config.yaml"),
         (("simulate", "--preset", "huge", "--out", "{folder}/x.nwb"), "unknown preset 'huge'"),
         (("simulate", "--preset", "tiny", "--out", "{folder}/no/x.nwb"), "no"),
@@ -272,6 +314,7 @@ def test_a_session_without_the_stimulus_names_those_it_has(session_file: Path, t
 
 def test_wrong_usage_exits_with_2() -> None:
     failed("benchmark", "--no-such-option", code=2)
+    assert "give one or more FILEs, or --config with sources" in failed("benchmark", code=2)
     failed("decode", code=2)
 
 
@@ -345,8 +388,10 @@ def test_a_request_to_terminate_leaves_no_worker_behind(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert any(line.startswith("decoding") for line in process.stderr)
         process.terminate()
-        process.communicate(timeout=60)
-    assert process.returncode != 0
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told.endswith("stopped; start the same command again to resume\n")
+    assert "Warning" not in told
     for _ in range(200):
         try:
             os.killpg(process.pid, 0)

@@ -44,15 +44,20 @@ def test_an_assignment_reaches_a_nested_key_and_reads_its_value_as_yaml() -> Non
     [
         ("sed=1", ["sed", "unknown key", "'seed'"]),
         ("units.qualty=good", ["units.qualty", "unknown key", "'quality'"]),
-        ("seed=abc", ["seed", "integer", "'abc'"]),
-        ("gap=-1", ["gap", "greater than or equal to 0", "-1"]),
-        ("n_splits=1", ["n_splits", "greater than or equal to 2"]),
+        ("seed=abc", ["seed (--seed): ", "a whole number", "'abc'"]),
+        ("gap=-1", ["gap (--gap): ", "at least 0", "-1"]),
+        ("n_splits=1", ["n_splits (--folds): expected a number of at least 2, got 1."]),
         ("blanks=maybe", ["blanks", "'keep' or 'drop'", "'maybe'"]),
-        ("decoders=lda", ["decoders", "tuple", "'lda'"]),
+        ("decoders=lda", ["decoders (--decoders)", "a list", "'lda'"]),
         ("decoders=[lda, lda]", ["decoders", "once", "lda"]),
-        ("sources=[]", ["sources", "at least 1"]),
-        ("bin_size=0.01", ["bin_size and window together", "window is missing"]),
-        ("window=[0.3, 0.1]", ["bin_size is missing"]),
+        ("sources=[]", ["sources (FILE): expected at least one, got none."]),
+        ("decoders=[]", ["decoders (--decoders): expected at least one, got none.", "`spikesight decoders`"]),
+        ("selection=[tune]", ["'tuned' or 'default', got 'tune'. Did you mean 'tuned'?"]),
+        ("splitter=blockkfold", ["splitter (--splitter): ", "Did you mean 'block-kfold'?"]),
+        ("sources=[a.nwb, a.nwb]", ["expected each entry once, got a.nwb several times"]),
+        ("window=[0.1]", ["window (--window): expected two values, got fewer."]),
+        ("bin_size=0.01", ["bin_size and window together", "window (--window) is missing"]),
+        ("window=[0.3, 0.1]", ["bin_size (--bin-size) is missing"]),
         ("seed", ["KEY=VALUE", "'seed'"]),
         ("=1", ["KEY=VALUE"]),
         ("seed=[1", ["YAML value", "'seed=[1'"]),
@@ -64,11 +69,19 @@ def test_a_wrong_option_is_refused_with_its_key_and_what_was_expected(assignment
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert not re.search(r"[?.;,][.;,]( |$)", str(caught.value))
+    assert "PosixPath" not in str(caught.value)
+
+
+def test_one_mistake_is_told_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides={"sources": ["a.nwb"], "selection": ["tune"]})
+    assert str(caught.value).count("selection (--selection)") == 1
 
 
 def test_a_missing_source_is_named(tmp_path: Path) -> None:
     path = _written(tmp_path, "seed: 1\n")
-    with pytest.raises(ConfigError, match=rf"in {path}: sources: expected a value"):
+    with pytest.raises(ConfigError, match=rf"in {path}: sources \(FILE\): expected at least one, got none"):
         load_config(path)
 
 
@@ -78,7 +91,7 @@ def test_every_wrong_key_of_a_file_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_two_ways_to_bin_are_refused() -> None:
-    with pytest.raises(ConfigError, match="either n_bins, or bin_size with window"):
+    with pytest.raises(ConfigError, match=r"either n_bins \(--bins\), or bin_size \(--bin-size\) with window"):
         load_config(overrides={"sources": ["a.nwb"], "n_bins": 2, "bin_size": 0.01, "window": (0, 0.25)})
 
 

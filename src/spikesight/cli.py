@@ -1,6 +1,7 @@
 """The command line: parse, call, print."""
 
 import signal
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,16 +9,27 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
+from spikesight.config import BenchmarkConfig
 from spikesight.errors import SpikesightError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
 
 
 class _Group(TyperGroup):
-    """Turns our errors into one line on stderr and exit code 1."""
+    """Turns our errors into one line on stderr and exit code 1, and Ctrl-C into one line and 130."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                # What joblib says when a benchmark is stopped: it would hide the one line that helps.
+                warnings.filterwarnings("ignore", ".*(cancelled|not used)", UserWarning, r"joblib\.")
+                return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            resumes = ctx.invoked_subcommand in {"benchmark", "demo"}
+            typer.echo("stopped; start the same command again to resume" if resumes else "stopped", err=True)
+            raise typer.Exit(INTERRUPTED) from stop
         except (SpikesightError, OSError, MemoryError) as error:
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
                 raise
@@ -26,19 +38,35 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
-)
+    cls=_Group, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    epilog="Exit codes: 0 all went well, 1 an error (one line on stderr) or some fits failed, 2 wrong usage, "
+    "130 stopped by Ctrl-C.",
+)  # fmt: skip
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="NWB file, or binned trials (.npz, .nc).")]
+
+def _default(key: str) -> str:
+    """Write the default of an option as one would type it."""
+    value = BenchmarkConfig.model_fields[key].default
+    return f"Default: {','.join(value) if isinstance(value, tuple) else value}."
+
+
+RUN_DEFAULT = "Default: runs/ and a name made of the question."
+FILE_KINDS = (
+    "NWB file, or binned trials: .nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and "
+    "columns along trials, or with X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
+)
+File = Annotated[Path, typer.Argument(metavar="FILE", help=FILE_KINDS)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_scenes if not given.")]
 Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
-Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation.")]
+Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation. Default: 1.")]
 BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
 Window = Annotated[tuple[float, float] | None, typer.Option(help="Start and stop, s from the start of a presentation.")]
 Areas = Annotated[str | None, typer.Option(help="Keep units of these areas: VISp,VISl.")]
 Quality = Annotated[bool | None, typer.Option(help="Quality filters on units; by default on for NWB files only.")]
-Blanks = Annotated[Literal["keep", "drop"] | None, typer.Option(help="Blank presentations: a class, or dropped.")]
+Blanks = Annotated[
+    Literal["keep", "drop"] | None, typer.Option(help=f"Blank presentations: a class, or dropped. {_default('blanks')}")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
 Assign = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")
@@ -103,28 +131,34 @@ def bin_(
 
 @app.command()
 def benchmark(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="NWB files, or binned trials.")
-    ] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=f"One or more. {FILE_KINDS}")] = None,
     config: ConfigFile = None,
     assignments: Assign = None,
     stimulus: Stimulus = None,
     target: Target = None,
-    decoders: Annotated[str | None, typer.Option(help="Names, for example fa-lda,lda,logistic.")] = None,
-    selection: Annotated[str | None, typer.Option(help="tuned, default or tuned,default.")] = None,
+    decoders: Annotated[
+        str | None, typer.Option(help=f"Names, see `spikesight decoders`. {_default('decoders')}")
+    ] = None,
+    selection: Annotated[str | None, typer.Option(help=f"tuned, default or both. {_default('selection')}")] = None,
     bins: Bins = None,
     bin_size: BinSize = None,
     window: Window = None,
     blanks: Blanks = None,
-    splitter: Annotated[str | None, typer.Option(help="block-kfold, repeat-kfold or last-block.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Number of folds.")] = None,
-    gap: Annotated[int | None, typer.Option(help="Trials left out on either side of a test run.")] = None,
+    splitter: Annotated[
+        str | None, typer.Option(help=f"block-kfold, repeat-kfold or last-block. {_default('splitter')}")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help=f"Number of folds. {_default('n_splits')}")] = None,
+    gap: Annotated[
+        int | None, typer.Option(help=f"Trials left out on either side of a test run. {_default('gap')}")
+    ] = None,
     areas: Areas = None,
     quality: Quality = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of everything random. {_default('seed')}")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes at a time; one per core if not given.")] = None,
     save_decoders: Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory; started again, it is resumed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Run directory; started again, it is resumed. {RUN_DEFAULT}")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Benchmark decoders on sessions: leaderboard, predictions and a report page."""
@@ -132,6 +166,8 @@ def benchmark(
     from spikesight.config import load_config
     from spikesight.experiment import run_benchmark
 
+    if not files and config is None and not any(text.startswith("sources=") for text in assignments or ()):
+        raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
     question = {"sources": files or None, "stimulus": stimulus, "target": _names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     units = {"areas": _names(areas, several=True), "quality": quality}

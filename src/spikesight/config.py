@@ -1,8 +1,8 @@
 """What a benchmark is asked to do: pure data, frozen, checked key by key."""
 
-import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,46 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from spikesight.errors import ConfigError
+from spikesight.errors import ConfigError, did_you_mean
 
 DEFAULT_STIMULUS = "natural_scenes"
 DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge", "poisson-bayes", "lda", "fa-lda")
 COUNT_SUFFIXES = (".npz", ".nc")
 """Files that hold binned trials already; anything else is read as NWB."""
+
+OPTIONS = {
+    "sources": "FILE",
+    "n_splits": "--folds",
+    "n_bins": "--bins",
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            *("stimulus", "target", "blanks", "bin_size", "window", "quality", "areas", "decoders", "selection"),
+            *("splitter", "gap", "seed", "jobs", "save_decoders", "out"),
+        )
+    },
+}
+"""What the command line calls each key; the others are reached with ``--set``."""
+
+_EXPECTED = {
+    "literal_error": "{expected}",
+    "greater_than_equal": "a number of at least {ge}",
+    "greater_than": "a number above {gt}",
+    "less_than_equal": "a number of at most {le}",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "tuple_type": "a list such as [a, b]",
+    "too_long": "no more than {max_length} values",
+    "model_type": "'key: value' lines",
+}
+"""What pydantic wanted, by the type of its complaint, in the words of who writes the option."""
 
 
 class _Frozen(BaseModel):
@@ -95,15 +129,19 @@ class BenchmarkConfig(_Frozen):
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         repeated = sorted({str(value) for value in values if values.count(value) > 1})
         if repeated:
-            raise ValueError(f"expected each entry once; these are repeated: {', '.join(repeated)}")
+            raise ValueError(
+                f"expected each entry once, got {', '.join(repeated)} several times; leave out the repeats"
+            )
         return values
 
     @model_validator(mode="after")
     def _one_way_to_bin(self) -> "BenchmarkConfig":
         if self.n_bins is not None and (self.bin_size is not None or self.window is not None):
-            raise ValueError("expected either n_bins, or bin_size with window; got both")
+            raise ValueError(
+                "expected either n_bins (--bins), or bin_size (--bin-size) with window (--window); got both"
+            )
         if (self.bin_size is None) != (self.window is None):
-            missing = "window" if self.window is None else "bin_size"
+            missing = "window (--window)" if self.window is None else "bin_size (--bin-size)"
             raise ValueError(f"expected bin_size and window together; {missing} is missing")
         if self.window is not None and self.window[0] >= self.window[1]:
             raise ValueError(f"expected window as (start, stop) with start < stop, got {self.window}")
@@ -161,8 +199,7 @@ def load_config(
     try:
         return BenchmarkConfig.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem) for problem in error.errors())
-        raise ConfigError(f"in {origin}: {problems}.") from error
+        raise ConfigError(f"in {origin}: {_describe_all(error.errors())}") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -199,17 +236,37 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     level[keys[-1]] = value
 
 
+def _describe_all(problems: Iterable[ErrorDetails]) -> str:
+    """Sentences about validation problems; one mistake is told once, though a union is tried in each of its forms."""
+    told: dict[str, str] = {}
+    for problem in problems:
+        told.setdefault(_key(problem), _describe(problem))
+    return " ".join(told.values())
+
+
+def _key(problem: ErrorDetails) -> str:
+    """Name the option; where in its list a value stands, or which form of a union refused it, is left out."""
+    place = problem["loc"]
+    return ".".join(str(part) for part in (place[:2] if place[:1] == ("units",) else place[:1]))
+
+
 def _describe(problem: ErrorDetails) -> str:
-    """One validation problem as ``key: what was expected, got what``."""
-    key = ".".join(str(part) for part in problem["loc"])
+    """One validation problem as ``key (--option): expected what, got what``."""
+    key = _key(problem)
     if problem["type"] == "extra_forbidden":
         known = UnitsConfig.model_fields if key.startswith("units.") else BenchmarkConfig.model_fields
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-        return f"{key}: unknown key{hint}"
-    if problem["type"] == "missing":
-        return f"{key}: expected a value, none was given"
-    message = problem["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+        hint = did_you_mean(str(problem["loc"][-1]), known) or f" Known are {', '.join(known)}."
+        return f"{key}: unknown key.{hint}"
+    named = f"{key} ({OPTIONS[key]})" if key in OPTIONS else key
+    if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{named}: {message}." if key else f"{message}."
+    if problem["type"] in {"missing", "too_short"}:
+        more = " `spikesight decoders` lists the names." if key == "decoders" else ""
+        return f"{named}: expected {'two values, got fewer' if key == 'window' else 'at least one, got none'}.{more}"
+    context = problem.get("ctx", {})
+    known_type = problem["type"] in _EXPECTED
+    wanted = _EXPECTED[problem["type"]].format(**context) if known_type else f"otherwise ({problem['msg']})"
+    came = problem["input"]
+    nearest = did_you_mean(str(came), re.findall("'([^']+)'", context.get("expected", "")))
+    return f"{named}: expected {wanted}, got {came if isinstance(came, Path) else repr(came)}.{nearest}"
