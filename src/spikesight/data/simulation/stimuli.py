@@ -28,6 +28,9 @@ DOTS: Final = 60 * FRAME_SECONDS
 MOVIE_FRAMES_AN_EVENT: Final = 5
 PHASES: Final = 8
 """Phases of a drifting grating that are told apart."""
+DRIFTING_BLANKS: Final = 1 / 20
+STATIC_BLANKS: Final = 1 / 25
+"""About how often a blank sweep comes among the gratings of a real session."""
 _COMMON: Final = {"color": "[1.0, 1.0, 1.0]", "contrast": 0.8, "mask": "None", "opacity": 1.0}
 
 
@@ -49,6 +52,8 @@ class Stimulus:
         Whether conditions follow each other in order (movies), or are shuffled over the whole session.
     blank
         The condition that is a blank sweep, or None.
+    blank_share
+        Part of the presentations that rows left over may raise blank sweeps to.
     """
 
     name: str
@@ -59,19 +64,29 @@ class Stimulus:
     drifting: NDArray[np.float64] | None = None
     ordered: bool = False
     blank: int | None = None
+    blank_share: float = 0.0
 
     def sequence(self, rng: np.random.Generator, n_rows: int) -> NDArray[np.int64]:
         """Draw the conditions of ``n_rows`` presentations.
 
-        Every condition comes equally often as far as ``n_rows`` allows. What is left over are blank sweeps where the
-        stimulus has any, else the first conditions.
+        Every condition comes equally often as far as ``n_rows`` allows. What is left over are blank sweeps up to their
+        share where the stimulus has any, then conditions spread over the table; else the first conditions.
         """
         order = np.arange(n_rows) % len(self.conditions)
         if self.ordered:
             return order
         if self.blank is not None:
-            order[n_rows - n_rows % len(self.conditions) :] = self.blank
+            rounds, n_left = divmod(n_rows, len(self.conditions))
+            order[n_rows - n_left :] = self._left_over(n_left, int(n_rows * self.blank_share) - rounds)
         return rng.permutation(order)
+
+    def _left_over(self, n_rows: int, most_blanks: int) -> NDArray[np.int64]:
+        """Fill ``n_rows``, fewer than there are conditions, with up to ``most_blanks`` blank sweeps and others."""
+        shown = np.flatnonzero(np.arange(len(self.conditions)) != self.blank)
+        n_shown = n_rows - min(max(most_blanks, 0), n_rows)
+        order = np.full(n_rows, self.blank, np.int64)
+        order[:n_shown] = shown[np.arange(n_shown) * len(shown) // max(n_shown, 1)]
+        return order
 
 
 def stimuli(preset: Preset) -> dict[str, Stimulus]:
@@ -129,7 +144,7 @@ def _static_gratings(preset: Preset, name: str) -> Stimulus:
         spatial_frequency=np.append(grid[1].to_numpy(), np.nan),
         units="deg",
     )
-    return Stimulus(name, 5, table, FLASH, blank=len(grid))
+    return Stimulus(name, 5, table, FLASH, blank=len(grid), blank_share=STATIC_BLANKS)
 
 
 def _drifting_gratings(preset: Preset, name: str) -> Stimulus:
@@ -153,7 +168,8 @@ def _drifting_gratings(preset: Preset, name: str) -> Stimulus:
         units="deg",
     )
     speeds = table["temporal_frequency"].fillna(0.0).to_numpy()
-    return Stimulus(name, 2, table, DRIFTING, GAP, drifting=speeds, blank=len(grid) if blank else None)
+    last = len(grid) if blank else None
+    return Stimulus(name, 2, table, DRIFTING, GAP, drifting=speeds, blank=last, blank_share=DRIFTING_BLANKS)
 
 
 def _movie(preset: Preset, name: str) -> Stimulus:
