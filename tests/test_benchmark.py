@@ -252,7 +252,7 @@ def test_a_decoder_that_raises_is_recorded_with_its_reason_and_folds_that_work_s
     assert failures["error"][0] == "FloatingPointError: covariance is singular"
 
 
-def tested_and_trained(dataset, splitter):
+def rows_of_folds(dataset, splitter):
     return [(test.tolist(), train.tolist()) for train, test in as_problem(dataset).folds(splitter)]
 
 
@@ -265,7 +265,7 @@ def test_blocks_minutes_apart_and_single_blocks_are_split_as_by_the_splitter_alo
         start_time=("trial", start), stop_time=("trial", start + 0.25), stimulus_block=("trial", block)
     )
     plain = splitter.split(np.zeros(240), dataset["target"].to_numpy(), block)
-    assert tested_and_trained(dataset, splitter) == [(test.tolist(), train.tolist()) for train, test in plain]
+    assert rows_of_folds(dataset, splitter) == [(test.tolist(), train.tolist()) for train, test in plain]
     np.testing.assert_array_equal(as_problem(dataset).stretches(10), block)
 
 
@@ -273,8 +273,8 @@ def test_blocks_minutes_apart_and_single_blocks_are_split_as_by_the_splitter_alo
 def test_the_gap_reaches_over_the_bounds_of_blocks_that_touch_or_have_no_times(times):
     start = np.arange(120) * 0.25 if times == "touching" else np.full(120, np.nan)
     dataset = session().assign_coords(start_time=("trial", start), stop_time=("trial", start + 0.25))
-    assert tested_and_trained(dataset, LastBlock(gap=4)) == [(list(range(60, 120)), list(range(56)))]
-    assert tested_and_trained(dataset, BlockKFold(2, 4))[0] == (list(range(60)), list(range(64, 120)))
+    assert rows_of_folds(dataset, LastBlock(gap=4)) == [(list(range(60, 120)), list(range(56)))]
+    assert rows_of_folds(dataset, BlockKFold(2, 4))[0] == (list(range(60)), list(range(64, 120)))
     blocks = evaluate("logistic", dataset, LastBlock(gap=4)).predictions["stimulus_block"]
     assert set(blocks) == {8}
 
@@ -306,7 +306,7 @@ def test_windows_across_a_pause_that_is_longer_than_the_gap_but_not_than_the_win
     wide = dataset.assign_attrs(window=[0.0, 4.0])
     with pytest.raises(ConfigError, match="Expected a gap of at least 16 trials"):
         as_problem(wide).folds(LastBlock(5))
-    assert tested_and_trained(wide, LastBlock(16)) == [(list(range(60, 120)), list(range(44)))]
+    assert rows_of_folds(wide, LastBlock(16)) == [(list(range(60, 120)), list(range(44)))]
 
 
 def test_evaluate_refuses_trials_out_of_time_order():
@@ -561,7 +561,8 @@ def test_a_killed_worker_is_named_and_a_second_run_continues(tmp_path):
 
 def test_ctrl_c_leaves_finished_cells_no_workers_and_no_half_written_file(tmp_path):
     code = textwrap.dedent(f"""
-        import sys, time
+        import signal, sys, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from test_benchmark import Benchmark, RunDirectory, SPLITTER, Slow, session
         if __name__ == "__main__":

@@ -26,9 +26,12 @@ from spikesight.splits import BlockKFold
 from spikesight.statistics import chance_interval
 
 DECODERS = registry.names()
-SELECTIONS = ("tuned", "default")
+CHOOSERS = [name for name in DECODERS if len(registry.spec(name).candidates) > 1]
+"""Decoders that have constants to choose."""
 every_decoder = pytest.mark.parametrize("name", DECODERS)
-every_selection = pytest.mark.parametrize("selection", SELECTIONS)
+every_decoder_and_selection = pytest.mark.parametrize(
+    ("name", "selection"), [(name, "default") for name in DECODERS] + [(name, "tuned") for name in CHOOSERS]
+)
 
 N_CLASSES = 4
 LEVEL = 0.999
@@ -161,8 +164,7 @@ def the_search(entrant, problem, fold, train, test):
     return fit_fold(entrant, problem.X, problem.y, problem.stretches(2), train, gap=2, seed=0)
 
 
-@every_decoder
-@every_selection
+@every_decoder_and_selection
 def test_other_values_in_the_test_rows_leave_fitted_state_and_every_choice_bit_identical(name, selection):
     for before, after in states_with_and_without_change(contender(name, selection), through_run_fold):
         assert before == after
@@ -252,8 +254,7 @@ def noise_accuracy(decoder, selection="default", choose=lambda dataset: dataset)
     return share_correct(outcome.predictions), chance_interval(len(outcome.predictions), 1 / N_CLASSES, LEVEL)
 
 
-@every_decoder
-@every_selection
+@every_decoder_and_selection
 def test_many_units_without_signal_decode_at_chance_from_few_trials(name, selection):
     accuracy, (low, high) = noise_accuracy(name, selection)
     assert low <= accuracy <= high
@@ -277,8 +278,7 @@ def shuffled_accuracy(decoder, selection="default", **options):
     return share_correct(outcome.predictions), chance_interval(len(labels), 1 / N_CLASSES, LEVEL)
 
 
-@every_decoder
-@every_selection
+@every_decoder_and_selection
 def test_shuffled_labels_decode_at_chance(name, selection):
     accuracy, (low, high) = shuffled_accuracy(name, selection)
     assert low <= accuracy <= high
@@ -357,8 +357,7 @@ def test_slow_drift_decodes_under_shuffled_folds(name):
     assert drift_accuracy(name, ShuffledKFold()) > DRIFT_BOUND + 0.1
 
 
-@every_decoder
-@every_selection
+@every_decoder_and_selection
 def test_slow_drift_does_not_decode_under_blocked_folds_with_a_gap_as_long_as_a_run(name, selection):
     assert drift_accuracy(name, BLOCKED, selection) <= DRIFT_BOUND
 

@@ -43,7 +43,7 @@ def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
     assert "Which frame of natural_scenes was shown?" in header
     assert re.search(r"\d\d\.\d\s% +of test trials are decoded correctly by +fa-lda", header)
     assert re.search(r"95\s% interval \d\d\.\d to \d\d\.\d\s%", header)
-    assert re.search(r"most frequent class gives 8\.3\s%", header)
+    assert re.search(r"most frequent class, is 8\.3\s%", header)
     assert re.search(r"oracle.*reaches \d\d\.\d\s%", header)
     assert "40 units in VISp, LGd, CA1 of session session 0; 360 trials of 12 classes" in header
     assert "blanks a class of their own" in header
