@@ -27,6 +27,7 @@ LAYERS = (
     ("cells",),
     ("evaluation",),
     ("decoders",),
+    ("networks",),
     ("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
     ("data",),
     ("schema", "config", "tracking", "provenance"),
