@@ -28,7 +28,7 @@ LAYERS = (
     ("evaluation",),
     ("decoders",),
     ("networks",),
-    ("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
+    ("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview", "graph_records"),
     ("data",),
     ("schema", "config", "tracking", "provenance"),
     ("errors",),

@@ -85,6 +85,10 @@ class RunDirectory:
         """Write ``table`` to the Parquet file ``name``."""
         self._write(name, lambda path: table.to_parquet(path, index=False))
 
+    def write_file(self, name: str, write: Callable[[Path], object]) -> None:
+        """Let ``write`` fill the file ``name``, which is there whole or not at all."""
+        self._write(name, write)
+
     def read_table(self, name: str) -> pd.DataFrame:
         """Read the Parquet file ``name``.
 
