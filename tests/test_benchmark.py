@@ -98,6 +98,33 @@ def run_in(folder, plan, on_cell=None, config=None):
         return plan.run(run, on_cell)
 
 
+class Linked(ClassifierMixin, BaseEstimator):
+    """A decoder with a graph: Gaussian, and blind without one."""
+
+    def __init__(self, graph=None):
+        self.graph = graph
+
+    def fit(self, X, y):
+        self.gaussian_ = GaussianNB().fit(X[:, 0], y)
+        self.classes_ = self.gaussian_.classes_
+        ids = np.arange(X.shape[2]) + 900
+        strength = np.corrcoef(X[:, 0].T) ** 2 - np.eye(len(ids))
+        self.adjacency_ = xr.DataArray(
+            strength, {"source_unit": ids, "target_unit": ids}, ["source_unit", "target_unit"]
+        )
+        return self
+
+    def predict(self, X):
+        return self.gaussian_.predict(X[:, 0] * (self.graph != "identity"))
+
+
+@pytest.fixture
+def with_linked():
+    registry.register("linked", DecoderSpec(f"{__name__}:Linked", "passes messages"))
+    yield
+    registry.unregister("linked")
+
+
 def without_seconds(results):
     return results.drop(columns=["fit_seconds", "predict_seconds"])
 
@@ -632,3 +659,34 @@ def test_as_problem_names_a_tuple_target_by_its_columns():
     problem = as_problem(session().assign_attrs(target=["x_position", "y_position"]), "other")
     assert problem.described["target"] == "x_position, y_position"
     assert problem.session == "other"
+
+
+def test_a_graph_decoder_leaves_its_graph_its_edges_and_a_row_without_them(tmp_path, with_linked):
+    found = run_in(tmp_path / "run", benchmark(decoders=("linked",), selections=("default",)))
+    rows = found.results.groupby(["decoder", "selection"])["accuracy"].mean()
+    assert rows["linked", "default"] > 0.4
+    assert rows["linked, identity graph", "reference"] < 0.3
+    edges = pd.read_parquet(tmp_path / "run" / "edges.parquet")
+    assert set(edges["target_unit"]) == set(range(900, 908))
+    assert edges["fold_correlation"].between(-1, 1).all()
+    with xr.open_datatree(tmp_path / "run" / "adjacency.nc", engine="h5netcdf") as tree:
+        stored = tree["s0/linked/default"].to_dataset().load()
+    assert stored["adjacency"].shape == (8, 8)
+    assert stored["fold_correlation"].shape == (3, 3)
+
+
+def test_decoders_without_a_graph_leave_none(tmp_path):
+    run_in(tmp_path / "run", benchmark(selections=("default",)))
+    assert not (tmp_path / "run" / "adjacency.nc").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_after_the_time_limit_no_cell_is_begun_and_the_next_run_goes_on(tmp_path, jobs):
+    plan = benchmark(selections=("default",), jobs=jobs)
+    late = run_in(tmp_path / "run", replace(plan, time_limit=0.0))
+    assert late.results.empty
+    assert len(late.failures) == 6  # chance and logistic, three folds
+    assert late.failures["error"].str.startswith("not run: the time limit was over").all()
+    whole = run_in(tmp_path / "run", plan)
+    assert whole.failures.empty
+    assert len(whole.results) == 6

@@ -1,5 +1,8 @@
 """Sessions x decoders x folds: on equal terms, in parallel, resumable."""
 
+import inspect
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from spikesight import schema
-from spikesight.cells import Cell, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
+from spikesight.cells import Cell, Keep, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import (
@@ -28,8 +31,9 @@ from spikesight.evaluation import (
     contender,
     gap_of,
 )
+from spikesight.graph_records import GraphCell, write_graphs
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
-from spikesight.tracking import DECODERS, FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
 CHANCE: Final = "chance"
 FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
@@ -38,6 +42,8 @@ BYTES_PER_PROCESS: Final = 250 * 1024**2
 """An interpreter with the libraries that decoders need."""
 WORKING_COPIES: Final = 6
 """Float64 copies of a session's trials that a decoder holds while fitted: measured were 5 (fa-lda) to 6 (ridge)."""
+
+NOT_RUN: Final = "not run: the time limit was over; start the same command again to go on"
 
 OnCell = Callable[[int, int, Mapping[str, Any]], object]
 
@@ -148,6 +154,9 @@ class Benchmark:
         Processes at a time, each with one BLAS thread.
     save_decoders
         Keep every fitted decoder in the run directory, as ``decoders/<part>``.
+    time_limit
+        Seconds after which no further cell is begun; those are failures that say so, and a later run goes on with
+        them. None means no limit.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -158,6 +167,7 @@ class Benchmark:
     seed: int = 0
     jobs: int = 1
     save_decoders: bool = False
+    time_limit: float | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
@@ -171,6 +181,9 @@ class Benchmark:
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
+
+        Every decoder of a graph gets a reference row beside it, the same decoder with the identity graph: the
+        difference is what the graph adds.
 
         Each finished cell (one decoder on one fold of one session) is written at once: after Ctrl-C, a killed worker
         or a full disk, a run with the same config continues where this one stopped. A cell counts as the same if
@@ -188,7 +201,8 @@ class Benchmark:
         Returns
         -------
         Evaluation
-            Also written: ``results.parquet``, ``predictions.parquet``, ``failures.json``.
+            Also written: ``results.parquet``, ``predictions.parquet``, ``failures.json``; for graph decoders
+            ``adjacency.nc`` and ``edges.parquet``.
 
         Raises
         ------
@@ -208,7 +222,9 @@ class Benchmark:
         total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
         run.log("benchmark started", cells=total, jobs=self.jobs)
         tell = _Progress(total, on_cell)
+        deadline = time.monotonic() + (math.inf if self.time_limit is None else self.time_limit)
         parts: list[str] = []
+        graphs: list[GraphCell] = []
         failures: list[dict[str, Any]] = []
         for session in self.datasets:
             problem = as_problem(self.datasets[session], session)
@@ -219,11 +235,15 @@ class Benchmark:
                 if cell.part in finished:
                     tell(row_of(run.read_part(cell.part)[0]))
             missing = [cell for cell in cells if cell.part not in finished]
-            for cell, outcome in self._outcomes(missing, problem, run.path / DECODERS):
+            for cell, outcome in self._outcomes(missing, problem, run.path, deadline):
                 row = _record(run, cell, session, self.seed, outcome)
                 if outcome.error:
                     failures.append(row)
                 tell(row)
+            graphs += _graph_cells(cells, session)
+        finished = run.finished_parts()
+        areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
+        write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
         return _assemble(run, parts, failures)
 
     def _contenders(self, session: str) -> list[Contender]:
@@ -232,6 +252,7 @@ class Benchmark:
         return [
             contender(CHANCE, REFERENCE),
             *(Contender(name, REFERENCE, estimator) for name, estimator in extra.items()),
+            *(_without_graph(name) for name in self.decoders if _has_graph(registry.get(name))),
             *(contender(name, how) for name in self.decoders if name != CHANCE for how in self._selections_of(name)),
         ]
 
@@ -239,23 +260,45 @@ class Benchmark:
         """Leave out ``"tuned"`` where there is nothing to choose: the two rows would be the same decoder."""
         return self.selections if len(registry.spec(name).candidates) >= FEWEST_CANDIDATES else (DEFAULT,)
 
-    def _outcomes(self, cells: list[Cell], problem: Problem, folder: Path) -> Iterator[tuple[Cell, Outcome]]:
-        """Attempt cells in this process or in others, in the order in which they end."""
+    def _outcomes(
+        self, cells: list[Cell], problem: Problem, folder: Path, deadline: float
+    ) -> Iterator[tuple[Cell, Outcome]]:
+        """Attempt cells in this process or in others, in the order in which they end; then those that were too late."""
         # The slow ones first: the last minutes are then filled by quick ones.
         order = sorted(cells, key=lambda cell: cell.contender.selection != TUNED)
-        save_to = folder if self.save_decoders else None
+        keep = Keep(folder, self.save_decoders)
+        begun: set[str] = set()
+
+        def in_time() -> Iterator[Cell]:
+            for cell in order:
+                if time.monotonic() >= deadline:
+                    return
+                begun.add(cell.part)
+                yield cell
+
         if self.jobs == 1:
             with threadpool_limits(1):
-                for cell in order:
-                    yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, save_to)
-            return
+                for cell in in_time():
+                    yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, keep)
+        else:
+            yield from self._in_processes(in_time(), problem, keep)
+        for cell in order:
+            if cell.part not in begun:
+                yield cell, Outcome(None, None, NOT_RUN)
+
+    def _in_processes(self, cells: Iterator[Cell], problem: Problem, keep: Keep) -> Iterator[tuple[Cell, Outcome]]:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             # Arrays over a megabyte reach the workers as one memory-mapped file, not as a copy per cell.
             parallel = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered")
-        place = {cell.part: cell for cell in order}
-        tasks = (joblib.delayed(attempt_named)(cell, problem, self.splitter, self.seed, save_to) for cell in order)
+        place: dict[str, Cell] = {}
+
+        def tasks() -> Iterator[Any]:
+            for cell in cells:
+                place[cell.part] = cell
+                yield joblib.delayed(attempt_named)(cell, problem, self.splitter, self.seed, keep)
+
         try:
-            for part, outcome in parallel(tasks):
+            for part, outcome in parallel(tasks()):
                 yield place[part], outcome
         except BrokenProcessPool as error:
             raise WorkerError(
@@ -276,6 +319,30 @@ class _Progress:
         self._done += 1
         if self._on_cell is not None:
             self._on_cell(self._done, self._total, row)
+
+
+def _has_graph(decoder: type[Any]) -> bool:
+    return "graph" in inspect.signature(decoder).parameters
+
+
+def _without_graph(name: str) -> Contender:
+    """Make the control of a graph decoder: each unit is joined to itself alone."""
+    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, graph="identity"))
+
+
+def _graph_cells(cells: Sequence[Cell], session: str) -> list[GraphCell]:
+    """Cells that keep a graph."""
+    return [
+        GraphCell(cell.part, session, cell.contender.name, cell.contender.selection, cell.fold)
+        for cell in cells
+        if cell.contender.selection != REFERENCE and _has_graph(type(cell.contender.estimator))
+    ]
+
+
+def _areas(dataset: xr.Dataset) -> dict[Any, str]:
+    if schema.AREA not in dataset.coords:
+        return {}
+    return dict(zip(dataset[schema.UNIT].to_numpy().tolist(), dataset[schema.AREA].to_numpy().tolist(), strict=True))
 
 
 def _checked_folds(problem: Problem, splitter: Splitter, *, tuned: bool) -> list[Fold]:

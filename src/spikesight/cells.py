@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
+from spikesight.graph_records import write_graph
 from spikesight.provenance import code_digest, estimator_digests, library_versions
 from spikesight.splits import Fold, Splitter
+from spikesight.tracking import DECODERS
 
 TRAINING: Final = "training"
 GAP: Final = "gap"
@@ -60,32 +62,40 @@ def name_cells(
     return cells
 
 
-def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None = None) -> Outcome:
-    """Run a cell and, if asked, store its decoder under ``save_to``; an error becomes part of the outcome."""
+class Keep(NamedTuple):
+    """What of a cell is kept beside its tables, in which run directory: the graph of a graph decoder, if it has one."""
+
+    run: Path
+    decoders: bool = False
+
+
+def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep | None = None) -> Outcome:
+    """Run a cell and keep what is asked of it; an error becomes part of the outcome."""
     try:
         decoder, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
-        if save_to is not None and cell.contender.selection != REFERENCE:
-            _save(decoder, save_to / cell.part, problem, cell.rows, result)
+        if keep is not None and cell.contender.selection != REFERENCE:
+            if keep.decoders:
+                _save(decoder, keep.run / DECODERS / cell.part, problem, cell.rows, result)
+            if hasattr(decoder, "adjacency_"):
+                write_graph(decoder.adjacency_, keep.run, cell.part)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
     return Outcome(result, predictions)
 
 
-def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None) -> Outcome:
+def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> Outcome:
     """Keep warnings for the log: on the screen they would cover the progress bar once per fold and process."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        outcome = attempt(cell, problem, splitter, seed, save_to)
+        outcome = attempt(cell, problem, splitter, seed, keep)
     texts = dict.fromkeys(f"{warning.category.__name__}: {warning.message}" for warning in caught)
     return outcome._replace(warnings=tuple(texts))
 
 
-def attempt_named(
-    cell: Cell, problem: Problem, splitter: Splitter, seed: int, save_to: Path | None
-) -> tuple[str, Outcome]:
+def attempt_named(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> tuple[str, Outcome]:
     """Tell which cell it was: processes end in any order."""
-    return cell.part, attempt_quietly(cell, problem, splitter, seed, save_to)
+    return cell.part, attempt_quietly(cell, problem, splitter, seed, keep)
 
 
 def row_of(result: pd.DataFrame) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             references=references,
             seed=config.seed,
             jobs=config.jobs or joblib.cpu_count(),
+            time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")

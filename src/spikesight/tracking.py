@@ -25,7 +25,7 @@ PARTS: Final = "parts"
 DECODERS: Final = "decoders"
 LOCK: Final = ".lock"
 
-MAY_CHANGE: Final = ("jobs", "out")
+MAY_CHANGE: Final = ("jobs", "out", "time_limit")
 """Options that do not change any number, so that a run may be resumed with others."""
 
 
