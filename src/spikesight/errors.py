@@ -16,6 +16,7 @@ A message says what was expected, what came, and what to do about it::
     |-- ConfigError                    an option that cannot be honoured
     |   `-- UnknownNameError           no decoder, preset or splitter of that name
     |-- DecoderError                   a fitted decoder that does not fit the question put to it
+    |-- TrainingError                  a network whose loss is no longer finite, or a damaged checkpoint
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
     |-- WorkerError                    a worker process died
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
@@ -90,6 +91,10 @@ class UnknownNameError(ConfigError):
 
 class DecoderError(SpikesightError, ValueError):
     """A fitted decoder that does not fit the question put to it."""
+
+
+class TrainingError(SpikesightError):
+    """A network whose loss is no longer finite, or whose unfinished fit cannot be read."""
 
 
 class OutputError(SpikesightError, OSError):

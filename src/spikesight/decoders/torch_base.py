@@ -1,0 +1,152 @@
+"""What all decoders that are networks share: scaling, the validation split, training, decoding in double precision."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from torch import nn
+
+from spikesight.decoders.base import Codes, Floats, ProbabilisticDecoder
+from spikesight.errors import ConfigError
+from spikesight.networks.devices import one_thread, own_randomness
+from spikesight.networks.training import Epoch, TrainingSettings, fit_network
+from spikesight.preprocessing import FLOOR, anscombe, standardise
+
+_GAP = 10
+"""Trials left out before the validation trials, where there are enough: neighbours share slow states of the brain."""
+_CHUNK = 64
+"""Trials that are decoded at once."""
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TorchDecoder(ProbabilisticDecoder):
+    """A network of standardised square-root counts, trained by gradient descent on the cross entropy.
+
+    Subclasses are dataclasses of their parameters, with the same three flags, and write ``_build``.
+
+    Parameters
+    ----------
+    max_epochs
+        Times that every training trial is seen.
+    batch_size
+        Trials per update, at most: an epoch has at least four updates.
+    learning_rate
+        Of AdamW, at its highest; it warms up and then falls along half a cosine.
+    weight_decay
+        Of weights; biases do not decay.
+    label_smoothing
+        Probability that each training label gives away to all classes alike.
+    unit_dropout
+        Share of the units that are silenced in a training trial, others each time.
+    valid_fraction
+        Share of the training trials, the last ones, that are set aside to choose the epoch; 0: none are.
+    patience
+        Epochs without a lower loss of the validation trials after which training stops; None: it goes on to the end.
+    floor
+        Smallest standard deviation to divide by.
+    device
+        Where training runs: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``. Decoding is on the CPU.
+    random_state
+        Seed of initialisation, order of trials and dropout.
+    checkpoint
+        Folder that keeps unfinished fits, which go on from there when they are started again; None: none is kept.
+    on_epoch
+        Called with the record of each epoch; whatever it raises stops the fit. It is not stored with the decoder.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        The trained network, on the CPU.
+    history_ : list of dict
+        One record per epoch; see `spikesight.networks.training.fit_network`.
+    n_parameters_ : int
+        Trained numbers in the network.
+    mean_, scale_ : ndarray of shape (n_bins, n_units)
+        Mean over the training trials and standard deviation, the latter at least ``floor``.
+    """
+
+    max_epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    label_smoothing: float = 0.1
+    unit_dropout: float = 0.3
+    valid_fraction: float = 0.0
+    patience: int | None = None
+    floor: float = FLOOR
+    device: str = "auto"
+    random_state: int | None = 0
+    checkpoint: str | Path | None = None
+    on_epoch: Callable[[Epoch], object] | None = None
+
+    @abstractmethod
+    def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
+        """Return the untrained network: (B, n_bins, n_units) to logits (B, n_classes).
+
+        Random numbers are drawn from torch's global generator, which is seeded and put back around this call.
+        ``rows`` are the standardised training trials (n_trials, n_bins, n_units). When a stored decoder is loaded,
+        they are two trials of noise: names of weights must not depend on them; values and shapes may.
+        """
+
+    def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
+        train, valid = self._rows_to_learn_from(len(trials))
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rows = anscombe(trials, np.float32)
+        learnt = rows if len(train) == len(rows) else rows[train]
+        self.mean_, self.scale_ = standardise(learnt, self.floor)
+        targets = torch.from_numpy(codes)
+        with one_thread():
+            with own_randomness(torch.device("cpu"), seed):
+                network = self._build(self.n_bins_, self.n_units_, len(self.classes_), learnt)
+            self.history_ = fit_network(
+                network,
+                torch.from_numpy(learnt),
+                targets[train],
+                self._settings(),
+                valid=(torch.from_numpy(self._scaled(rows[valid])), targets[valid]) if len(valid) else None,
+                seed=seed,
+                device=self.device,
+                on_epoch=self.on_epoch,
+                checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+            )
+        self.network_ = network
+        self.n_parameters_ = sum(weights.numel() for weights in network.parameters() if weights.requires_grad)
+
+    def _scores(self, trials: NDArray[Any]) -> Floats:
+        # in double precision, so that a trial's answer does not hang on which others are decoded with it
+        network = copy.deepcopy(self.network_).double().eval()
+        rows = torch.from_numpy(self._scaled(anscombe(trials)))
+        with one_thread(), torch.no_grad():
+            return np.concatenate([network(chunk).numpy() for chunk in torch.split(rows, _CHUNK)])
+
+    def _scaled(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return square-root counts in deviations of the training trials, in the precision of ``rows``."""
+        return np.asarray((rows - self.mean_.astype(rows.dtype)) / self.scale_.astype(rows.dtype))
+
+    def _settings(self) -> TrainingSettings:
+        return TrainingSettings(
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            patience=self.patience,
+        )
+
+    def _rows_to_learn_from(self, n_trials: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return training rows and validation rows, which are the last ones, behind a gap."""
+        if not 0 <= self.valid_fraction < 1:
+            raise ConfigError(f"expected valid_fraction from 0 to below 1, got {self.valid_fraction!r}.")
+        n_valid = int(np.ceil(self.valid_fraction * n_trials))
+        n_rest = n_trials - n_valid
+        if n_rest < 1:
+            raise ConfigError(f"valid_fraction={self.valid_fraction!r} leaves none of {n_trials} trials to learn from.")
+        n_train = n_rest - min(_GAP, n_rest // 10) if n_valid else n_trials
+        return np.arange(n_train), np.arange(n_rest, n_trials)
