@@ -90,8 +90,15 @@ def strongest_share(matrix: Floats, quantile: float) -> Floats:
 
 
 def mean_in_strength(matrix: Floats) -> float:
-    """Return the mean over units (and matrices, where there are several) of the summed weight into a unit."""
-    return float(matrix.sum(axis=-2).mean())
+    """Return the mean of the summed weight into a unit, over the units that have any edge into them; 0 without edges.
+
+    Parameters
+    ----------
+    matrix
+        ``(..., N, N)``, ``[source, target]``, zero on the diagonal.
+    """
+    strength = matrix.sum(axis=-2)
+    return float(strength[strength > 0].mean()) if strength.any() else 0.0
 
 
 def non_negative_factors(matrix: Floats, rank: int, rng: np.random.Generator) -> Floats:

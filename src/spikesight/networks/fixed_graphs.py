@@ -39,7 +39,8 @@ class IdentityGraph(Graph):
 class GivenGraph(Graph):
     """A matrix that is known beforehand, or one per bin.
 
-    All weights are divided by one number, so that the edges into a unit sum to 1 on average. The diagonal is left out.
+    All weights are divided by one number, so that the edges into a unit that has any sum to 1 on average. The diagonal
+    is left out.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class GivenGraph(Graph):
 class CorrelationGraph(Graph):
     """The strongest correlations of the training trials, as absolute values.
 
-    All weights are divided by one number, so that the edges into a unit sum to 1 on average.
+    All weights are divided by one number, so that the edges into a unit that has any sum to 1 on average.
 
     Parameters
     ----------

@@ -51,6 +51,8 @@ class GraphModule(nn.Module, ABC):
     def forward(self, x: Tensor) -> Edges:
         """Return the graphs for trials ``x`` (B, T, N): G is the product of the sizes of the axes in ``per``.
 
+        The edges into a unit sum to about 1, so one weight is about 1 / (N - 1): a block that reads weights one by one
+        brings them to its own scale.
         A trial's graph depends on that trial only, never on the others of its batch.
         """
         return self.typical()
