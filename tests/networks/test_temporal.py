@@ -82,7 +82,7 @@ def test_every_parameter_gets_a_gradient(name):
 
 
 def test_unknown_blocks_and_heads_that_do_not_divide_the_state_are_refused():
-    with pytest.raises(UnknownNameError, match="'rnn'.*gru"):
+    with pytest.raises(UnknownNameError, match=r"'rnn'.*gru"):
         make_temporal("rnn", 1, 1, 1)
     with pytest.raises(ConfigError, match="hidden_size=8 and n_heads=3"):
         make_temporal("transformer", 1, 8, 1, n_heads=3)

@@ -1,0 +1,207 @@
+"""Spatial blocks: how a unit's numbers are mixed with those of the units that send it an edge.
+
+Every block maps ``(G, S, N, in_channels)`` to ``(G, S, N, out_channels)``: G graphs, S slices (a bin of a trial) that
+share a graph, N units. ``weight[source, target]`` scales what the target hears of the source. A unit's own value is the
+block's business: graphs have no self-edges. No block makes an array of slices x units x units.
+
+| name | what a unit hears |
+|---|---|
+| ``message-passing`` | a small network of each source, scaled by a gate of the target |
+| ``sage`` | the weighted mean of its sources (Hamilton et al. 2017) |
+| ``sgc`` | several rounds of the normalised graph, then one linear map (Wu et al. 2019) |
+| ``gcn`` | one round of the normalised graph, then a linear map (Kipf and Welling 2017) |
+| ``gatv2`` | attention over its sources (Brody et al. 2022) |
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from spikesight.errors import ConfigError, UnknownNameError
+from spikesight.networks.adjacency import Edges, SparseEdges
+from spikesight.networks.attention import attention_weights, dense_attention, sparse_attention
+
+SPATIAL: Final = ("message-passing", "sage", "sgc", "gcn", "gatv2")
+DENSE_LIMIT: Final = 500
+"""Units up to which attention is over all edges; above, over the strongest incoming ones."""
+N_SOURCES: Final = 16
+"""Incoming edges that a unit keeps above that limit."""
+
+
+class MessagePassing(nn.Module):
+    """A network of each source, summed with the edges' weights and gated by the target.
+
+    ``out_j = own(h_j) + gate(h_j) * sum_i w_ij phi(h_i) / (1 + sum_i w_ij)`` with ``phi`` a linear map and a ReLU, and
+    ``gate`` a linear map and a sigmoid. A message depends on both ends of its edge, yet is computed once per source.
+    The denominator keeps the scale of a given matrix from mattering: strong edges give the mean of the messages, no
+    edges give none.
+    """
+
+    linear: Final = False
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(in_channels, out_channels)
+        self.phi = nn.Linear(in_channels, out_channels)
+        self.gate = nn.Linear(in_channels, out_channels)
+
+    def forward(self, h: Tensor, edges: Edges) -> Tensor:
+        """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
+        heard = edges.aggregate(torch.relu(self.phi(h))) / (1 + _column(edges.in_strength()))
+        return torch.addcmul(self.own(h), torch.sigmoid(self.gate(h)), heard)
+
+
+class Sage(nn.Module):
+    """GraphSAGE with the mean: one linear map of the unit, one of the weighted mean of its sources (0 without any).
+
+    References
+    ----------
+    Hamilton, Ying and Leskovec (2017), "Inductive representation learning on large graphs", NeurIPS.
+    """
+
+    linear: Final = False
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.own = nn.Linear(in_channels, out_channels)
+        self.others = nn.Linear(in_channels, out_channels, bias=False)
+
+    def forward(self, h: Tensor, edges: Edges) -> Tensor:
+        """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
+        strength = _column(edges.in_strength())
+        some = strength > 0
+        mean = edges.aggregate(h) * (some / torch.where(some, strength, torch.ones_like(strength)))
+        return torch.add(self.own(h), self.others(mean))
+
+
+class Propagation(nn.Module):
+    """Rounds of the normalised graph, then a linear map: GCN with one round and a ReLU after it, SGC with several.
+
+    For directed graphs the symmetric normalisation becomes ``D_in^-1/2 (A + I)^T D_out^-1/2``: an edge is divided by
+    the roots of its source's out-strength and its target's in-strength, self-loops of weight 1 included. On a symmetric
+    graph that is the normalisation of Kipf and Welling.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Numbers per unit.
+    n_hops
+        Rounds.
+    linear
+        Whether the block is meant to stay linear (SGC); whoever stacks it reads this.
+
+    References
+    ----------
+    Kipf and Welling (2017), "Semi-supervised classification with graph convolutional networks", ICLR.
+    Wu et al. (2019), "Simplifying graph convolutional networks", ICML.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, n_hops: int, linear: bool) -> None:
+        super().__init__()
+        self.n_hops = n_hops
+        self.linear = linear
+        self.map = nn.Linear(in_channels, out_channels)
+        self._wider = out_channels >= in_channels
+
+    def forward(self, h: Tensor, edges: Edges) -> Tensor:
+        """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
+        if not self._wider:  # the map and the rounds commute: work on as few channels as there are
+            h = h @ self.map.weight.T
+        leaving, arriving = (_column(strength + 1).rsqrt() for strength in (edges.out_strength(), edges.in_strength()))
+        for _ in range(self.n_hops):
+            sent = h * leaving
+            h = (edges.aggregate(sent) + sent) * arriving
+        return self.map(h) if self._wider else h + self.map.bias
+
+
+class GATv2(nn.Module):
+    """Attention over the sources of each unit and the unit itself, with the edges' weights in the score.
+
+    ``score_ij = attention . leaky_relu(source(h_i) + target(h_j) + w_ij edge_vector)``, softmax over sources,
+    ``out_j = sum_i alpha_ij source(h_i)``. Exact over all edges that it is given. Graphs of more than ``DENSE_LIMIT``
+    units are given as `SparseEdges`, the ``N_SOURCES`` strongest incoming ones of each unit
+    (`spikesight.networks.graph_module.StrongestEdges`).
+
+    References
+    ----------
+    Brody, Alon and Yahav (2022), "How attentive are graph attention networks?", ICLR.
+    """
+
+    linear: Final = False
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.source = nn.Linear(in_channels, out_channels)
+        self.target = nn.Linear(in_channels, out_channels, bias=False)
+        self.edge_vector = nn.Parameter(torch.randn(out_channels))
+        self.attention = nn.Parameter(torch.randn(out_channels) * out_channels**-0.5)
+
+    def forward(self, h: Tensor, edges: Edges) -> Tensor:
+        """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
+        source, target, vector, attention = self._inputs(h)
+        if isinstance(edges, SparseEdges):
+            weights = edges.weights.to(source)
+            return sparse_attention(source, target, edges.sources.cpu(), weights, vector, attention).to(h)
+        return dense_attention(source, target, edges.dense().to(source), vector, attention).to(h)
+
+    def attention_on_sources(self, h: Tensor, edges: Edges) -> Tensor:
+        """Return the attention of each target on each source, averaged over slices: (G, N, N), ``[source, target]``.
+
+        What a unit keeps for itself is on the diagonal, so every column sums to 1.
+        """
+        source, target, vector, attention = self._inputs(h)
+        if not isinstance(edges, SparseEdges):
+            return attention_weights(source, target, edges.dense().to(source), vector, attention)
+        sources, weights = edges.sources.cpu(), edges.weights.to(source)
+        kept = SparseEdges(sources, attention_weights(source, target, weights, vector, attention, sources=sources))
+        return kept.dense() + torch.diag_embed(1 - kept.in_strength())
+
+    def _inputs(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the compiled loops take: they run on the CPU, and not in half precision."""
+        parts = (self.source(h), self.target(h), self.edge_vector, self.attention)
+        source, target, vector, attention = (part.to("cpu", self.attention.dtype) for part in parts)
+        return source, target, vector, attention
+
+
+SpatialBlock = MessagePassing | Sage | Propagation | GATv2
+
+
+def make_spatial(name: str, in_channels: int, out_channels: int, *, n_hops: int = 2) -> SpatialBlock:
+    """Make a spatial block.
+
+    Parameters
+    ----------
+    name
+        One of ``SPATIAL``.
+    in_channels, out_channels
+        Numbers per unit.
+    n_hops
+        Rounds of ``"sgc"``; the others have one.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such block.
+    ConfigError
+        If there are no rounds.
+    """
+    if n_hops < 1:
+        raise ConfigError(f"expected n_hops of at least 1, got {n_hops!r}.")
+    match name:
+        case "message-passing":
+            return MessagePassing(in_channels, out_channels)
+        case "sage":
+            return Sage(in_channels, out_channels)
+        case "sgc":
+            return Propagation(in_channels, out_channels, n_hops=n_hops, linear=True)
+        case "gcn":
+            return Propagation(in_channels, out_channels, n_hops=1, linear=False)
+        case "gatv2":
+            return GATv2(in_channels, out_channels)
+    raise UnknownNameError("spatial block", name, SPATIAL)
+
+
+def _column(strength: Tensor) -> Tensor:
+    """Return (G, N) as (G, 1, N, 1)."""
+    return strength[:, None, :, None]
