@@ -13,9 +13,8 @@ def above(values: Tensor, threshold: float) -> Tensor:
     training can bring it back. Only one part of it is stopped: a value that is already at or below 0 is not pushed
     further down, as it would need as many steps to return.
 
-    A removed edge gets a gradient from blocks that sum weighted messages. Attention leaves removed edges out
-    altogether; there they come back through factors that they share with other edges, or when the block is of another
-    kind.
+    Blocks that sum weighted messages give removed edges a gradient. Attention leaves them out altogether: there,
+    `spikesight.networks.removed_edges.with_pull_of_removed` gives them one.
 
     Parameters
     ----------
