@@ -1,0 +1,272 @@
+"""Compiled loops of graph attention (GATv2) over all pairs of units: forward, and backward by recomputation.
+
+With ``b = (1 - slope) * attention``, the score of source unit i for target unit j is ::
+
+    attention . leaky_relu(z) = slope * attention . z + b . max(z, 0)
+    z = source_i + target_j + weight_ij * edge_vector
+
+The first half is a sum of a number per i, one per j (which the softmax over i takes away) and one per weight. Only the
+second needs a loop over i, j and the channels. Targets lie along the lanes of a vector, a tile of them at a time
+(their channels stay in the nearest cache), and sources pass by in blocks: the softmax keeps a running maximum and sum
+per target (Milakov and Gimelshein 2018), so that no array of slices x units x units exists. The backward pass finds
+each weight again from the logarithm of that sum. Dao et al. 2022 do the same for attention by inner products.
+
+Every function here works on one graph and a run of its slices; what is summed over slices is returned as a part, to be
+added in a fixed order.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from spikesight.networks.attention_lanes import (
+    LANES,
+    exponential,
+    fma,
+    larger,
+    load,
+    positive_part,
+    splat,
+    store,
+    where_nonzero,
+)
+
+ROWS: Final = 32
+"""Sources in a block: their scores for one tile of targets stay in the nearest cache."""
+UNROLLED: Final = 4
+"""Sources that one pass over the channels serves."""
+WIDEST_TILE: Final = 128
+"""Targets in a tile, at most."""
+NO_SCORE: Final = -1e30
+"""Below every score of an edge; finite, so that differences are."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+Floats = NDArray[np.floating[Any]]
+
+
+def kernel(function: F) -> F:
+    """Compile without the interpreter lock; keep the machine code on disk where a folder can be written."""
+    try:
+        return numba.njit(function, nogil=True, cache=True)  # type: ignore[no-any-return]
+    except RuntimeError:  # "cannot cache function: no locator available": no folder is writable
+        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+
+
+@kernel
+def tile_width(n_units: int) -> int:
+    """Cut the units into tiles of about one width, a multiple of the lanes."""
+    n_tiles = (n_units + WIDEST_TILE - 1) // WIDEST_TILE
+    return (n_units + n_tiles * LANES - 1) // (n_tiles * LANES) * LANES
+
+
+@kernel
+def even(n_channels: int) -> int:
+    """Round up: channels are taken in pairs."""
+    return n_channels + n_channels % 2
+
+
+@kernel
+def channel_constants(edge_vector: Floats, attention: Floats, slope: float) -> Floats:
+    """Lay out per channel: edge vector, b, slope * attention, b * edge vector; rows are padded with zeros."""
+    constants = np.zeros((4, even(attention.size)), attention.dtype)
+    for c in range(attention.size):
+        constants[0, c] = edge_vector[c]
+        constants[1, c] = (1 - slope) * attention[c]
+        constants[2, c] = slope * attention[c]
+        constants[3, c] = constants[1, c] * edge_vector[c]
+    return constants
+
+
+@kernel
+def linear_edge_score(constants: Floats) -> float:
+    """Work out what an edge of weight 1 adds to a score by the linear half."""
+    result = 0.0
+    for c in range(constants.shape[1]):
+        result += constants[0, c] * constants[2, c]
+    return result
+
+
+@kernel
+def take_tile(values: Floats, first: int, tile: Floats) -> None:
+    """Transpose ``values[first:]`` (units, channels) into a tile (channels, targets); absent units become zero."""
+    n_units, n_channels = values.shape
+    for j in range(tile.shape[1]):
+        for c in range(n_channels):
+            tile[c, j] = values[first + j, c] if first + j < n_units else 0
+
+
+@kernel
+def take_weights(weights: Floats, first: int, tile: Floats) -> None:
+    """Copy the columns of a tile of targets; edges of a unit to itself and of absent units become zero."""
+    n_units = weights.shape[0]
+    tile[:] = 0
+    for i in range(n_units):
+        for j in range(min(tile.shape[1], n_units - first)):
+            tile[i, j] = weights[i, first + j]
+        if first <= i < first + tile.shape[1]:
+            tile[i, i - first] = 0
+
+
+@kernel
+def take_rows(source: Floats, first: int, constants: Floats, rows: Floats, linear: Floats) -> int:
+    """Copy a block of sources, padded with zeros, and its linear scores; return how many rows are to be worked on."""
+    n_units, n_channels = source.shape
+    n_rows: int = min(ROWS, (n_units - first + UNROLLED - 1) // UNROLLED * UNROLLED)
+    for r in range(n_rows):
+        linear[r] = 0
+        for c in range(n_channels):
+            value = source[first + r, c] if first + r < n_units else 0
+            rows[r, c] = value
+            linear[r] += value * constants[2, c]
+    return n_rows
+
+
+@kernel
+def self_scores(sources: Floats, targets: Floats, constants: Floats, scores: Floats) -> None:
+    """Score every target of a tile for itself: no edge weight."""
+    for j in range(0, targets.shape[1], LANES):
+        score = splat(targets, 0.0)
+        for c in range(targets.shape[0]):
+            own = load(sources, c, j)
+            score = fma(splat(targets, constants[2, c]), own, score)
+            score = fma(splat(targets, constants[1, c]), positive_part(own + load(targets, c, j)), score)
+        store(scores, 0, j, score)
+
+
+@kernel
+def score_rows(
+    rows: Floats, linear: Floats, n_rows: int, targets: Floats, weights: Floats, first: int, constants: Floats,
+    edge_score: float, scores: Floats,
+) -> None:  # fmt: skip
+    """Score a block of sources for a tile of targets."""
+    for r in range(0, n_rows, UNROLLED):
+        i = first + r
+        for j in range(0, targets.shape[1], LANES):
+            w0, w1, w2, w3 = (
+                load(weights, i, j),
+                load(weights, i + 1, j),
+                load(weights, i + 2, j),
+                load(weights, i + 3, j),
+            )
+            slope = splat(targets, edge_score)
+            s0 = fma(w0, slope, splat(targets, linear[r]))
+            s1 = fma(w1, slope, splat(targets, linear[r + 1]))
+            s2 = fma(w2, slope, splat(targets, linear[r + 2]))
+            s3 = fma(w3, slope, splat(targets, linear[r + 3]))
+            for c in range(targets.shape[0]):
+                t, e, b = load(targets, c, j), splat(targets, constants[0, c]), splat(targets, constants[1, c])
+                s0 = fma(b, positive_part(fma(w0, e, t + splat(targets, rows[r, c]))), s0)
+                s1 = fma(b, positive_part(fma(w1, e, t + splat(targets, rows[r + 1, c]))), s1)
+                s2 = fma(b, positive_part(fma(w2, e, t + splat(targets, rows[r + 2, c]))), s2)
+                s3 = fma(b, positive_part(fma(w3, e, t + splat(targets, rows[r + 3, c]))), s3)
+            store(scores, r, j, s0)
+            store(scores, r + 1, j, s1)
+            store(scores, r + 2, j, s2)
+            store(scores, r + 3, j, s3)
+
+
+@kernel
+def _weigh_block(n_rows: int, weights: Floats, first: int, scores: Floats, running: Floats, out: Floats) -> None:
+    """Turn a block's scores into weights relative to the largest score so far; rescale what was summed before.
+
+    ``running`` holds the largest score and the sum of the weights per target; ``out`` (channels, targets).
+    """
+    zero, none = splat(scores, 0.0), splat(scores, NO_SCORE)
+    for j in range(0, scores.shape[1], LANES):
+        before = load(running, 0, j)
+        top = before
+        for r in range(n_rows):
+            top = larger(top, where_nonzero(load(weights, first + r, j), load(scores, r, j), none))
+        shrink = exponential(before - top)
+        summed = load(running, 1, j) * shrink
+        for r in range(n_rows):
+            weight = exponential(load(scores, r, j) - top)
+            weight = where_nonzero(load(weights, first + r, j), weight, zero)
+            summed = summed + weight
+            store(scores, r, j, weight)
+        store(running, 0, j, top)
+        store(running, 1, j, summed)
+        for c in range(out.shape[0]):
+            store(out, c, j, load(out, c, j) * shrink)
+
+
+@kernel
+def _add_messages(rows: Floats, n_rows: int, weights: Floats, out: Floats) -> None:
+    """Add the weighted sources of a block to the tile's output (channels, targets)."""
+    for c in range(0, out.shape[0], 2):
+        for j in range(0, out.shape[1], LANES):
+            even_out, odd_out = load(out, c, j), load(out, c + 1, j)
+            for r in range(n_rows):
+                weight = load(weights, r, j)
+                even_out = fma(weight, splat(out, rows[r, c]), even_out)
+                odd_out = fma(weight, splat(out, rows[r, c + 1]), odd_out)
+            store(out, c, j, even_out)
+            store(out, c + 1, j, odd_out)
+
+
+@kernel
+def dense_forward(
+    source: Floats, target: Floats, weights: Floats, constants: Floats, out: Floats, log_sums: Floats
+) -> None:
+    """Attend: fill ``out`` (slices, units, channels) and the logarithm of each softmax's sum (slices, units)."""
+    n_slices, n_units, n_channels = source.shape
+    width, padded, dtype = tile_width(n_units), constants.shape[1], source.dtype
+    weight_tile = np.empty((n_units + ROWS, width), dtype)
+    targets, sources, summed = (
+        np.zeros((padded, width), dtype),
+        np.zeros((padded, width), dtype),
+        np.zeros((padded, width), dtype),
+    )
+    rows, linear = np.zeros((ROWS, padded), dtype), np.zeros(ROWS, dtype)
+    scores, running = np.empty((ROWS, width), dtype), np.empty((2, width), dtype)
+    edge_score = linear_edge_score(constants)
+    for first in range(0, n_units, width):
+        take_weights(weights, first, weight_tile)
+        for s in range(n_slices):
+            take_tile(target[s], first, targets)
+            take_tile(source[s], first, sources)
+            self_scores(sources, targets, constants, running)
+            running[1, :] = 1
+            summed[:] = sources
+            for i in range(0, n_units, ROWS):
+                n_rows = take_rows(source[s], i, constants, rows, linear)
+                score_rows(rows, linear, n_rows, targets, weight_tile, i, constants, edge_score, scores)
+                _weigh_block(n_rows, weight_tile, i, scores, running, summed)
+                _add_messages(rows, n_rows, scores, summed)
+            for j in range(min(width, n_units - first)):
+                log_sums[s, first + j] = running[0, j] + np.log(running[1, j])
+                for c in range(n_channels):
+                    out[s, first + j, c] = summed[c, j] / running[1, j]
+
+
+@kernel
+def dense_weight_sums(
+    source: Floats, target: Floats, weights: Floats, constants: Floats, log_sums: Floats, sums: Floats
+) -> None:
+    """Add the attention weights of all slices up, (source unit, target unit)."""
+    n_slices, n_units, _ = source.shape
+    width, padded, dtype = tile_width(n_units), constants.shape[1], source.dtype
+    weight_tile = np.empty((n_units + ROWS, width), dtype)
+    targets, sources = np.zeros((padded, width), dtype), np.zeros((padded, width), dtype)
+    rows, linear = np.zeros((ROWS, padded), dtype), np.zeros(ROWS, dtype)
+    scores, own = np.empty((ROWS, width), dtype), np.empty((1, width), dtype)
+    edge_score = linear_edge_score(constants)
+    sums[:] = 0
+    for first in range(0, n_units, width):
+        take_weights(weights, first, weight_tile)
+        for s in range(n_slices):
+            take_tile(target[s], first, targets)
+            take_tile(source[s], first, sources)
+            self_scores(sources, targets, constants, own)
+            for i in range(0, n_units, ROWS):
+                n_rows = take_rows(source[s], i, constants, rows, linear)
+                score_rows(rows, linear, n_rows, targets, weight_tile, i, constants, edge_score, scores)
+                for r in range(min(n_rows, n_units - i)):
+                    for j in range(min(width, n_units - first)):
+                        if weight_tile[i + r, j] != 0:
+                            sums[i + r, first + j] += np.exp(scores[r, j] - log_sums[s, first + j])
+            for j in range(min(width, n_units - first)):
+                sums[first + j, first + j] += np.exp(own[0, j] - log_sums[s, first + j])
