@@ -466,7 +466,7 @@ def test_an_interrupted_benchmark_keeps_what_is_finished_and_does_only_the_rest(
 
     attempts = []
     real = cells.run_fold
-    monkeypatch.setattr(cells, "run_fold", lambda *args: attempts.append(args) or real(*args))
+    monkeypatch.setattr(cells, "run_fold", lambda *args, **more: attempts.append(args) or real(*args, **more))
     seen = []
     resumed = run_in(tmp_path, benchmark(), lambda done, total, row: seen.append(done))
     assert len(attempts) == 5

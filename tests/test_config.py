@@ -57,7 +57,15 @@ def test_an_assignment_reaches_a_nested_key_and_reads_its_value_as_yaml() -> Non
         ("sources=[a.nwb, a.nwb]", ["expected each entry once, got a.nwb several times"]),
         ("window=[0.1]", ["window (--window): expected two values, got fewer."]),
         ("bin_size=0.01", ["bin_size and window together", "window (--window) is missing"]),
-        ("window=[0.3, 0.1]", ["bin_size (--bin-size) is missing"]),
+        ("window=[0.3, 0.1]", ["start < stop", "(0.3, 0.1)"]),
+        ("context=left", ["context (--context): expected both, previous, next or two numbers such as 2,1, got 'left'"]),
+        ("context=[1]", ["context (--context): expected two values, got fewer."]),
+        ("context=[0, 0]", ["context (--context): expected 1 to 20 neighbours in all"]),
+        ("context='-1,2'", ["context (--context): expected both"]),
+        ("context=[30, 0]", ["expected 1 to 20"]),
+        ("detrend=slow", ["detrend (--detrend): expected a number of trials", "'slow'"]),
+        ("detrend=200,acausal", ["200 or 200,causal"]),
+        ("detrend=0", ["detrend (--detrend): expected a number of at least 1, got 0."]),
         ("seed", ["KEY=VALUE", "'seed'"]),
         ("=1", ["KEY=VALUE"]),
         ("seed=[1", ["YAML value", "'seed=[1'"]),
@@ -91,8 +99,41 @@ def test_every_wrong_key_of_a_file_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_two_ways_to_bin_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"either n_bins \(--bins\), or bin_size \(--bin-size\) with window"):
+    with pytest.raises(ConfigError, match=r"either n_bins \(--bins\), or window \(--window\)"):
         load_config(overrides={"sources": ["a.nwb"], "n_bins": 2, "bin_size": 0.01, "window": (0, 0.25)})
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("both", (1, 1)), ("previous", (1, 0)), ("next", (0, 1)), ("2, 1", (2, 1)), ([0, 3], (0, 3)), (None, None)],
+)
+def test_context_is_named_or_counted(written: object, expected: object) -> None:
+    config = load_config(overrides={"sources": ["a.nwb"], "context": written})
+    assert config.context == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (200, (200, False)),
+        ("200", (200, False)),
+        ("50, causal", (50, True)),
+        ({"n_trials": 50, "causal": True}, (50, True)),
+    ],
+)
+def test_detrending_is_a_number_of_trials_perhaps_only_those_before(
+    written: object, expected: tuple[int, bool], tmp_path: Path
+) -> None:
+    config = load_config(overrides={"sources": ["a.nwb"], "detrend": written})
+    assert config.detrend is not None
+    assert (config.detrend.n_trials, config.detrend.causal) == expected
+    (tmp_path / "again.yaml").write_text(config.to_yaml())
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+def test_a_window_alone_is_one_bin() -> None:
+    config = load_config(overrides={"sources": ["a.nwb"], "window": (0, 0.3)})
+    assert (config.bin_size, config.window) == (None, (0.0, 0.3))
 
 
 def test_a_window_that_ends_before_it_starts_is_refused() -> None:

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
+from spikesight.data.timeline import stretches, trial_step
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError
 from spikesight.splits import (
     SPLITTERS,
@@ -19,8 +20,6 @@ from spikesight.splits import (
     inner_folds,
     make_splitter,
     segments,
-    stretches,
-    trial_step,
 )
 
 

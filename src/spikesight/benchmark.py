@@ -1,6 +1,5 @@
 """Sessions x decoders x folds: on equal terms, in parallel, resumable."""
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,26 +15,15 @@ from threadpoolctl import threadpool_limits
 
 from spikesight import schema
 from spikesight.cells import Cell, Keep, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
-from spikesight.decoders import registry
+from spikesight.detrending import Detrending
+from spikesight.entrants import entrants, has_graph
 from spikesight.errors import ConfigError, WorkerError
-from spikesight.evaluation import (
-    DEFAULT,
-    FEWEST_CANDIDATES,
-    PREDICTION_COLUMNS,
-    REFERENCE,
-    RESULT_COLUMNS,
-    TUNED,
-    Contender,
-    Problem,
-    as_problem,
-    contender,
-    gap_of,
-)
+from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
+from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Contender
 from spikesight.graph_records import GraphCell, write_graphs
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
-CHANCE: Final = "chance"
 FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
 
 BYTES_PER_PROCESS: Final = 250 * 1024**2
@@ -74,6 +62,7 @@ def evaluate(
     selection: str = DEFAULT,
     candidates: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
+    detrending: Detrending | None = None,
 ) -> Evaluation:
     """Score one decoder on one session, fold by fold, in this process.
 
@@ -91,6 +80,8 @@ def evaluate(
         Parameters to choose from, for a ``decoder`` that is not a name.
     seed
         Value of every ``random_state`` in the decoder.
+    detrending
+        How slow drift is taken away inside each fold; None leaves it.
 
     Returns
     -------
@@ -114,7 +105,7 @@ def evaluate(
             f"{len(candidates)}. Ask for {DEFAULT!r}."
         )
     splitter = BlockKFold() if splitter is None else splitter
-    problem = as_problem(dataset)
+    problem = as_problem(dataset, detrending=detrending)
     folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
     cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
     outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
@@ -157,6 +148,8 @@ class Benchmark:
     time_limit
         Seconds after which no further cell is begun; those are failures that say so, and a later run goes on with
         them. None means no limit.
+    detrending
+        How slow drift is taken away inside each fold; None leaves it.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -168,6 +161,7 @@ class Benchmark:
     jobs: int = 1
     save_decoders: bool = False
     time_limit: float | None = None
+    detrending: Detrending | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
@@ -177,7 +171,8 @@ class Benchmark:
         largest, stored = (max(values, default=0) for values in zip(*shapes, strict=True))
         everything = sum(n_bytes for _, n_bytes in shapes)
         shared = stored if self.jobs > 1 else 0
-        return int(everything + shared + self.jobs * (BYTES_PER_PROCESS + WORKING_COPIES * 8 * largest))
+        copies = WORKING_COPIES + (self.detrending is not None)
+        return int(everything + shared + self.jobs * (BYTES_PER_PROCESS + copies * 8 * largest))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
@@ -214,11 +209,13 @@ class Benchmark:
             If a worker process died, most likely for lack of memory.
         """
         tuned = TUNED in self.selections
-        folds = {
-            session: _checked_folds(as_problem(dataset, session), self.splitter, tuned=tuned)
-            for session, dataset in self.datasets.items()
-        }
-        contenders = {session: self._contenders(session) for session in self.datasets}
+        folds: dict[str, list[Fold]] = {}
+        contenders: dict[str, list[Contender]] = {}
+        for session in self.datasets:
+            problem = self._problem(session)
+            folds[session] = _checked_folds(problem, self.splitter, tuned=tuned)
+            references = self.references.get(session, {})
+            contenders[session] = entrants(self.decoders, self.selections, references, problem)
         total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
         run.log("benchmark started", cells=total, jobs=self.jobs)
         tell = _Progress(total, on_cell)
@@ -227,7 +224,7 @@ class Benchmark:
         graphs: list[GraphCell] = []
         failures: list[dict[str, Any]] = []
         for session in self.datasets:
-            problem = as_problem(self.datasets[session], session)
+            problem = self._problem(session)
             cells = name_cells(contenders[session], problem, folds[session], self.splitter, self.seed)
             parts += [cell.part for cell in cells]
             finished = run.finished_parts()
@@ -246,19 +243,8 @@ class Benchmark:
         write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
         return _assemble(run, parts, failures)
 
-    def _contenders(self, session: str) -> list[Contender]:
-        """List references first, then every decoder with every selection."""
-        extra = self.references.get(session, {})
-        return [
-            contender(CHANCE, REFERENCE),
-            *(Contender(name, REFERENCE, estimator) for name, estimator in extra.items()),
-            *(_without_graph(name) for name in self.decoders if _has_graph(registry.get(name))),
-            *(contender(name, how) for name in self.decoders if name != CHANCE for how in self._selections_of(name)),
-        ]
-
-    def _selections_of(self, name: str) -> Sequence[str]:
-        """Leave out ``"tuned"`` where there is nothing to choose: the two rows would be the same decoder."""
-        return self.selections if len(registry.spec(name).candidates) >= FEWEST_CANDIDATES else (DEFAULT,)
+    def _problem(self, session: str) -> Problem:
+        return as_problem(self.datasets[session], session, self.detrending)
 
     def _outcomes(
         self, cells: list[Cell], problem: Problem, folder: Path, deadline: float
@@ -321,21 +307,12 @@ class _Progress:
             self._on_cell(self._done, self._total, row)
 
 
-def _has_graph(decoder: type[Any]) -> bool:
-    return "graph" in inspect.signature(decoder).parameters
-
-
-def _without_graph(name: str) -> Contender:
-    """Make the control of a graph decoder: each unit is joined to itself alone."""
-    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, graph="identity"))
-
-
 def _graph_cells(cells: Sequence[Cell], session: str) -> list[GraphCell]:
     """Cells that keep a graph."""
     return [
         GraphCell(cell.part, session, cell.contender.name, cell.contender.selection, cell.fold)
         for cell in cells
-        if cell.contender.selection != REFERENCE and _has_graph(type(cell.contender.estimator))
+        if cell.contender.selection != REFERENCE and has_graph(type(cell.contender.estimator))
     ]
 
 
@@ -384,6 +361,8 @@ def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mappin
     run.write_table(PREDICTIONS, predictions)
     run.write_json(FAILURES, list(failures))
     run.write_table(RESULTS, results)  # the last: a directory that has it is complete
+    if not failures:
+        run.remove_checkpoints()
     run.log("benchmark finished", cells=len(pairs), failed=len(failures))
     return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
 

@@ -11,15 +11,18 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from spikesight.evaluation import REFERENCE, Contender, Problem, gap_of, run_fold, splitter_name
+from spikesight.evaluation import Problem, gap_of, run_fold, splitter_name
+from spikesight.fitting import REFERENCE, Contender, FittedFold
 from spikesight.graph_records import write_graph
 from spikesight.provenance import code_digest, estimator_digests, library_versions
 from spikesight.splits import Fold, Splitter
-from spikesight.tracking import DECODERS
+from spikesight.tracking import CHECKPOINTS, DECODERS
 
 TRAINING: Final = "training"
 GAP: Final = "gap"
 TEST: Final = "test"
+DETRENDING: Final = "detrending"
+"""Where a stored decoder keeps how drift was taken away from its counts."""
 
 
 class Cell(NamedTuple):
@@ -46,7 +49,7 @@ def name_cells(
 ) -> list[Cell]:
     """Name every cell after all that decides its numbers."""
     # The class of a decoder and its parameters, not the decoder: an object's own bytes may change between processes.
-    times = [problem.start, problem.stop]
+    times = [problem.start, problem.stop, problem.first_start, problem.last_start, problem.place]
     trials = joblib.hash([problem.X, problem.y, problem.groups, times, problem.trials, problem.unit_ids])
     described = [problem.session, dict(problem.described), splitter_name(splitter), gap_of(splitter)]
     common = [trials, described, seed, code_digest(), library_versions()]
@@ -72,12 +75,15 @@ class Keep(NamedTuple):
 def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep | None = None) -> Outcome:
     """Run a cell and keep what is asked of it; an error becomes part of the outcome."""
     try:
-        decoder, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
+        unfinished = None if keep is None else keep.run / CHECKPOINTS / cell.part
+        fitted, result, predictions = run_fold(
+            cell.contender, problem, splitter, cell.fold, cell.rows, seed, checkpoint=unfinished
+        )
         if keep is not None and cell.contender.selection != REFERENCE:
             if keep.decoders:
-                _save(decoder, keep.run / DECODERS / cell.part, problem, cell.rows, result)
-            if hasattr(decoder, "adjacency_"):
-                write_graph(decoder.adjacency_, keep.run, cell.part)
+                _save(fitted, keep.run / DECODERS / cell.part, problem, cell.rows, result)
+            if hasattr(fitted.decoder, "adjacency_"):
+                write_graph(fitted.decoder.adjacency_, keep.run, cell.part)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
@@ -103,7 +109,7 @@ def row_of(result: pd.DataFrame) -> dict[str, Any]:
     return {str(name): value for name, value in result.iloc[0].to_dict().items()}
 
 
-def _save(decoder: Any, folder: Path, problem: Problem, rows: Fold, result: pd.DataFrame) -> None:
+def _save(fitted: FittedFold, folder: Path, problem: Problem, rows: Fold, result: pd.DataFrame) -> None:
     """Store a decoder with the part that each trial had in its fold, so that nobody scores it on what it learned from.
 
     Trials of the gap count too: they are neighbours of training trials or of test trials, neither new nor held out.
@@ -113,5 +119,9 @@ def _save(decoder: Any, folder: Path, problem: Problem, rows: Fold, result: pd.D
     train, test = rows
     gap = np.setdiff1d(np.arange(len(problem.y)), np.concatenate([train, test]))
     trials = {TRAINING: train, GAP: gap, TEST: test}
-    meta = {**row_of(result), "trials": {role: problem.trials[own].tolist() for role, own in trials.items()}}
-    save_decoder(decoder, folder, unit_ids=problem.unit_ids, meta=meta)
+    meta = {
+        **row_of(result),
+        "trials": {role: problem.trials[own].tolist() for role, own in trials.items()},
+        DETRENDING: None if fitted.detrending is None else fitted.detrending.to_dict(),
+    }
+    save_decoder(fitted.decoder, folder, unit_ids=problem.unit_ids, meta=meta)

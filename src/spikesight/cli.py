@@ -61,7 +61,10 @@ Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_
 Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
 Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation. Default: 1.")]
 BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
-Window = Annotated[tuple[float, float] | None, typer.Option(help="Start and stop, s from the start of a presentation.")]
+Window = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Start and stop, s from the start of a presentation; one bin without --bin-size."),
+]
 Areas = Annotated[str | None, typer.Option(help="Keep units of these areas: VISp,VISl.")]
 Quality = Annotated[bool | None, typer.Option(help="Quality filters on units; by default on for NWB files only.")]
 Blanks = Annotated[
@@ -143,6 +146,14 @@ def benchmark(
     bins: Bins = None,
     bin_size: BinSize = None,
     window: Window = None,
+    context: Annotated[
+        str | None,
+        typer.Option(help="Neighbouring presentations beside each trial's own: both, previous, next or N,M."),
+    ] = None,
+    detrend: Annotated[
+        str | None,
+        typer.Option(help="Take away the running mean over so many trials on either side: 200, or 200,causal."),
+    ] = None,
     blanks: Blanks = None,
     splitter: Annotated[
         str | None, typer.Option(help=f"block-kfold, repeat-kfold or last-block. {_default('splitter')}")
@@ -173,11 +184,12 @@ def benchmark(
         raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
     question = {"sources": files or None, "stimulus": stimulus, "target": _names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
+    drift = {"context": context, "detrend": detrend}
     units = {"areas": _names(areas, several=True), "quality": quality}
     terms = {"decoders": _names(decoders, several=True), "selection": _names(selection, several=True)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
     running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
-    overrides = {**question, **binning, **units, **terms, **split, **running}
+    overrides = {**question, **binning, **drift, **units, **terms, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with terminal.TerminalProgress() as progress:
         run = run_benchmark(asked, progress)

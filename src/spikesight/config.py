@@ -18,6 +18,10 @@ DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge",
 COUNT_SUFFIXES = (".npz", ".nc")
 """Files that hold binned trials already; anything else is read as NWB."""
 
+CONTEXTS = {"both": (1, 1), "previous": (1, 0), "next": (0, 1)}
+"""Short names of which neighbours are context: presentations (before, after)."""
+MOST_CONTEXT = 20
+
 OPTIONS = {
     "sources": "FILE",
     "n_splits": "--folds",
@@ -25,7 +29,19 @@ OPTIONS = {
     **{
         name: f"--{name.replace('_', '-')}"
         for name in (
-            *("stimulus", "target", "blanks", "bin_size", "window", "quality", "areas", "decoders", "selection"),
+            *(
+                "stimulus",
+                "target",
+                "blanks",
+                "bin_size",
+                "window",
+                "context",
+                "detrend",
+                "quality",
+                "areas",
+                "decoders",
+                "selection",
+            ),
             *("splitter", "gap", "seed", "jobs", "time_limit", "save_decoders", "out"),
         )
     },
@@ -68,6 +84,13 @@ class UnitsConfig(_Frozen):
     isi_violations_maximum: float | None = Field(default=0.5, ge=0)
 
 
+class DetrendConfig(_Frozen):
+    """The running mean that is taken away: trials on either side, or only those before (``causal``)."""
+
+    n_trials: int = Field(ge=1)
+    causal: bool = False
+
+
 class BenchmarkConfig(_Frozen):
     """Everything that decides the numbers of a benchmark, and where it is written.
 
@@ -84,7 +107,13 @@ class BenchmarkConfig(_Frozen):
         What an invalid time of one probe costs: the probe's units, or the trials.
     n_bins, bin_size, window
         Either ``n_bins`` over each presentation's own duration, or bins of ``bin_size`` seconds in ``window``
-        (start, stop), seconds relative to ``start_time``. All None: one bin.
+        (start, stop), seconds relative to ``start_time``; ``window`` alone is one bin. All None: one bin.
+    context
+        Presentations before and after each trial whose bins are put beside its own, (previous, next); also "both",
+        "previous", "next" or "2,1". None: a trial's own bins.
+    detrend
+        Running mean of square-root counts that is taken away inside each fold: ``n_trials`` on either side, or with
+        ``causal`` before each trial; also 200 or "200,causal". None: counts as they are.
     quality
         Apply the filters in ``units``; None applies them to NWB files and not to binned trials.
     units
@@ -113,6 +142,8 @@ class BenchmarkConfig(_Frozen):
     n_bins: int | None = Field(default=None, ge=1)
     bin_size: float | None = Field(default=None, gt=0)
     window: tuple[float, float] | None = None
+    context: tuple[int, int] | None = None
+    detrend: DetrendConfig | None = None
     quality: bool | None = None
     units: UnitsConfig = UnitsConfig()
     areas: tuple[str, ...] | None = None
@@ -137,15 +168,45 @@ class BenchmarkConfig(_Frozen):
             )
         return values
 
+    @field_validator("context", mode="before")
+    @classmethod
+    def _named_context(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value in CONTEXTS:
+            return CONTEXTS[value]
+        parts = value.split(",")
+        if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+            raise ValueError(f"expected {', '.join(CONTEXTS)} or two numbers such as 2,1, got {value!r}")
+        return tuple(int(part) for part in parts)
+
+    @field_validator("context")
+    @classmethod
+    def _some_context(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and (min(value) < 0 or not 0 < sum(value) <= MOST_CONTEXT):
+            raise ValueError(f"expected 1 to {MOST_CONTEXT} neighbours in all, none below 0, got {value}")
+        return value
+
+    @field_validator("detrend", mode="before")
+    @classmethod
+    def _named_detrend(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"n_trials": value}
+        if not isinstance(value, str):
+            return value
+        number, comma, word = (part.strip() for part in value.partition(","))
+        if not number.isdecimal() or (comma and word != "causal"):
+            raise ValueError(f"expected a number of trials, or one with ',causal' (200 or 200,causal), got {value!r}")
+        return {"n_trials": int(number), "causal": bool(comma)}
+
     @model_validator(mode="after")
     def _one_way_to_bin(self) -> "BenchmarkConfig":
         if self.n_bins is not None and (self.bin_size is not None or self.window is not None):
             raise ValueError(
-                "expected either n_bins (--bins), or bin_size (--bin-size) with window (--window); got both"
+                "expected either n_bins (--bins), or window (--window), perhaps with bin_size (--bin-size); got both"
             )
-        if (self.bin_size is None) != (self.window is None):
-            missing = "window (--window)" if self.window is None else "bin_size (--bin-size)"
-            raise ValueError(f"expected bin_size and window together; {missing} is missing")
+        if self.bin_size is not None and self.window is None:
+            raise ValueError("expected bin_size and window together; window (--window) is missing")
         if self.window is not None and self.window[0] >= self.window[1]:
             raise ValueError(f"expected window as (start, stop) with start < stop, got {self.window}")
         return self
@@ -267,7 +328,8 @@ def _describe(problem: ErrorDetails) -> str:
         return f"{named}: {message}." if key else f"{message}."
     if problem["type"] in {"missing", "too_short"}:
         more = " `spikesight decoders` lists the names." if key == "decoders" else ""
-        return f"{named}: expected {'two values, got fewer' if key == 'window' else 'at least one, got none'}.{more}"
+        wanted = "two values, got fewer" if key in {"window", "context"} else "at least one, got none"
+        return f"{named}: expected {wanted}.{more}"
     context = problem.get("ctx", {})
     known_type = problem["type"] in _EXPECTED
     wanted = _EXPECTED[problem["type"]].format(**context) if known_type else f"otherwise ({problem['msg']})"

@@ -4,27 +4,23 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
 
 from spikesight import metrics, schema
 from spikesight.data.arrays import to_arrays
+from spikesight.data.context import FIRST_START, LAST_START, PLACE, context_of, describe_context
+from spikesight.data.timeline import places, stretches, trial_step
 from spikesight.decoders import registry
+from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError, DataError
-from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter, inner_folds, stretches, trial_step
-
-TUNED: Final = "tuned"
-DEFAULT: Final = "default"
-REFERENCE: Final = "reference"
-
-FEWEST_CANDIDATES: Final = 2
-"""A decoder with fewer has nothing to choose: it has a default row and no tuned one."""
+from spikesight.fitting import DEFAULT, REFERENCE, TUNED, Contender, FittedFold, fit_fold
+from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter
 
 JITTER: Final = 0.001
 """Seconds by which windows may overlap: onsets vary by as much around what the screen was asked for."""
@@ -32,40 +28,13 @@ JITTER: Final = 0.001
 RESULT_COLUMNS: Final = (
     "session", "decoder", "selection", "fold", "seed", "accuracy", "balanced_accuracy", "top5_accuracy", "chance",
     "n_train", "n_test", "n_classes", "n_units", "n_bins", "fit_seconds", "predict_seconds", "params", "splitter",
-    "gap", "blanks", "stimulus", "target", "n_candidates",
+    "gap", "blanks", "stimulus", "target", "n_candidates", "n_parameters", "context", "detrend",
 )  # fmt: skip
+_EXTENT: Final = {"first_start": FIRST_START, "last_start": LAST_START}
 PREDICTION_COLUMNS: Final = (
     "session", "decoder", "selection", "fold", "seed", "trial", "row", "y_true", "y_pred", "correct", "in_top5",
     "confidence", "stimulus_block",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One line of a leaderboard: a decoder and how its own constants are set.
-
-    Attributes
-    ----------
-    name
-        Name of the decoder.
-    selection
-        ``"tuned"``: the best of ``candidates`` on training trials; ``"default"``: as constructed; ``"reference"``: as
-        constructed, and not in competition.
-    estimator
-        Unfitted scikit-learn classifier; it is cloned, never fitted.
-    candidates
-        Parameters to choose from.
-    """
-
-    name: str
-    selection: str
-    estimator: Any
-    candidates: tuple[Mapping[str, Any], ...] = ({},)
-
-    @property
-    def n_compared(self) -> int:
-        """Number of settings that are compared on training trials; 1 where none are."""
-        return len(self.candidates) if self.selection == TUNED else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +54,15 @@ class Problem:
     trials, unit_ids
         Presentation ids (n_trials,) and unit ids (n_units,).
     described
-        What results repeat of the dataset: ``blanks``, ``stimulus``, ``target``.
+        What results repeat of the dataset: ``blanks``, ``stimulus``, ``target``, ``context``, ``detrend``.
+    context
+        Presentations before and after each trial whose counts are in its row of ``X``.
+    place
+        Place of each trial in the sequence of presentations, (n_trials,).
+    first_start, last_start
+        Start of the first and of the last presentation in each row of ``X``, in seconds (n_trials,).
+    detrending
+        How slow drift is taken away inside each fold; None leaves it.
     """
 
     session: str
@@ -98,6 +75,17 @@ class Problem:
     trials: NDArray[Any]
     unit_ids: NDArray[Any]
     described: Mapping[str, str]
+    context: tuple[int, int]
+    place: Rows
+    first_start: NDArray[np.float64]
+    last_start: NDArray[np.float64]
+    detrending: Detrending | None = None
+
+    @property
+    def own_bins(self) -> NDArray[np.bool_]:
+        """Which bins of a row are the trial's own, (n_bins,); the others are those of its neighbours."""
+        offset = np.repeat(np.arange(-self.context[0], self.context[1] + 1), self.X.shape[1] // (sum(self.context) + 1))
+        return np.asarray(offset == 0)
 
     def stretches(self, gap: int) -> Rows:
         """Give the stretch of each trial (n_trials,): blocks, merged where they are not apart in time."""
@@ -109,29 +97,48 @@ class Problem:
         Raises
         ------
         ConfigError
-            If the gap is so short that a test trial's window reaches into that of a training trial: they would
-            share spikes. Splitters without a gap do not promise otherwise.
+            If a test trial and a training trial hold counts of one presentation, as neighbours of each other; or if the
+            gap is so short that a test trial's window reaches into that of a training trial: they would share spikes.
+            Without context, splitters without a gap do not promise otherwise.
         """
         if not isinstance(splitter, BlockKFold | LastBlock):
-            return list(splitter.split(self.X, self.y, self.groups))
+            folds = list(splitter.split(self.X, self.y, self.groups))
+            self._check_context(folds, splitter)
+            return folds
         folds = list(splitter.split(self.X, self.y, self.groups, stretches=self.stretches(splitter.gap)))
+        self._check_context(folds, splitter)
         if self.window is None or not np.isfinite(self.start).all():
             return folds
         if any(self._share_spikes(self.window, *fold) for fold in folds):
             raise ConfigError(
                 f"windows of {self.window[0]} to {self.window[1]} s around neighbouring trials overlap, so that test "
                 f"trials share spikes with training trials at a gap of {splitter.gap}. Expected a gap of at least "
-                f"{self._gap_for(self.window)} trials, or a shorter window."
+                f"{self._gap_for(self.window) + sum(self.context)} trials, or a shorter window."
             )
         return folds
 
+    def _check_context(self, folds: list[Fold], splitter: Splitter) -> None:
+        """Refuse folds in which one presentation is in a training row and in a test row."""
+        width = sum(self.context)
+        if not width or not any((self._to_nearest(*fold) <= width).any() for fold in folds):
+            return
+        has_gap = hasattr(splitter, "gap")
+        raise ConfigError(
+            f"with context ({self.described['context']}) a row holds counts of neighbouring presentations, so that "
+            f"test trials would share presentations with training trials under {splitter_name(splitter)}"
+            + (f" at a gap of {gap_of(splitter)}. Expected a gap of at least {width}" if has_gap else "")
+            + (" trials, or less context." if has_gap else ", which keeps no gap. Use block-kfold, or no context.")
+        )
+
+    def _to_nearest(self, train: Rows, test: Rows) -> Rows:
+        """Count the places from each test trial to the nearest training trials before and after it."""
+        first, second = _neighbours(train, test)
+        return self.place[second] - self.place[first]
+
     def _share_spikes(self, window: tuple[float, float], train: Rows, test: Rows) -> bool:
         """Tell if a test trial's window overlaps that of the nearest training trials by more than they do."""
-        place = np.searchsorted(train, test)
-        before, after = place > 0, place < len(train)
-        first = np.concatenate([train[place[before] - 1], test[after]])
-        second = np.concatenate([test[before], train[place[after]]])
-        shared = window[1] - window[0] - (self.start[second] - self.start[first])
+        first, second = _neighbours(train, test)
+        shared = window[1] - window[0] - (self.first_start[second] - self.last_start[first])
         own = np.fmax(self.stop[first] - self.start[second], 0)
         return bool((shared > own + JITTER).any())
 
@@ -141,6 +148,16 @@ class Problem:
         within = np.searchsorted(self.start, self.start + width) - np.arange(len(self.start)) - 1
         step = trial_step(self.groups, self.start)
         return int(max(within.max(), np.ceil(width / step) if step > 0 else 0))
+
+
+def _neighbours(train: Rows, test: Rows) -> tuple[Rows, Rows]:
+    """Pair each test row with the nearest training rows: the earlier and the later row of each pair."""
+    place = np.searchsorted(train, test)
+    before, after = place > 0, place < len(train)
+    return (
+        np.concatenate([train[place[before] - 1], test[after]]),
+        np.concatenate([test[before], train[place[after]]]),
+    )
 
 
 def contender(name: str, selection: str) -> Contender:
@@ -158,8 +175,17 @@ def contender(name: str, selection: str) -> Contender:
     return Contender(name, selection, registry.make(name), tuple(registry.spec(name).candidates))
 
 
-def as_problem(dataset: xr.Dataset, session: str | None = None) -> Problem:
+def as_problem(dataset: xr.Dataset, session: str | None = None, detrending: Detrending | None = None) -> Problem:
     """Leave names for arrays, once.
+
+    Parameters
+    ----------
+    dataset
+        Binned trials in time order, perhaps with context.
+    session
+        Session id, where it is not that of the dataset.
+    detrending
+        How slow drift is taken away inside each fold.
 
     Raises
     ------
@@ -177,6 +203,8 @@ def as_problem(dataset: xr.Dataset, session: str | None = None) -> Problem:
     arrays = to_arrays(dataset)
     attrs = dataset.attrs
     target, window = attrs.get("target", ""), attrs.get("window", "presentation")
+    context = context_of(dataset)
+    extent = {name: dataset[key if any(context) else schema.START] for name, key in _EXTENT.items()}
     return Problem(
         session=str(attrs.get("session_id", "")) if session is None else session,
         X=arrays.X,
@@ -191,59 +219,26 @@ def as_problem(dataset: xr.Dataset, session: str | None = None) -> Problem:
             "blanks": str(attrs.get("blanks", "")),
             "stimulus": str(attrs.get("stimulus_name", "")),
             "target": target if isinstance(target, str) else ", ".join(map(str, target)),
+            "context": describe_context(*context),
+            "detrend": "" if detrending is None else str(detrending),
         },
+        context=context,
+        place=dataset[PLACE].to_numpy() if any(context) else places(arrays.groups, started),
+        detrending=detrending,
+        **{name: times.to_numpy().astype(np.float64) for name, times in extent.items()},
     )
-
-
-def fit_fold(
-    contender: Contender,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    groups: NDArray[Any] | None,
-    train: Rows,
-    *,
-    gap: int,
-    seed: int,
-) -> Any:
-    """Choose a decoder's constants and fit it, on the rows ``train`` of ``X`` and ``y`` only.
-
-    A tuned decoder is a `GridSearchCV` over its candidates: accuracy on ``inner_folds`` of the training rows, then a
-    fit to all of them.
-
-    Parameters
-    ----------
-    contender
-        The decoder, its selection and its candidates.
-    X, y, groups
-        All trials of the session, their labels and their stretches.
-    train
-        Rows to learn from, ascending.
-    gap
-        Trials between inner training and test rows.
-    seed
-        Value of every ``random_state`` in the decoder.
-
-    Returns
-    -------
-    Any
-        The fitted decoder, or for a tuned one the fitted search, which predicts with its best decoder.
-    """
-    estimator = _seeded(contender.estimator, seed)
-    if contender.n_compared < FEWEST_CANDIDATES:
-        return estimator.fit(X[train], y[train])
-    search = GridSearchCV(
-        estimator,
-        [{name: [value] for name, value in candidate.items()} for candidate in contender.candidates],
-        scoring=metrics.scorer("accuracy"),
-        cv=inner_folds(train, groups, gap),
-        error_score="raise",
-    )
-    return search.fit(X[train], y[train])
 
 
 def run_fold(
-    contender: Contender, problem: Problem, splitter: Splitter, fold: int, rows: Fold, seed: int
-) -> tuple[Any, pd.DataFrame, pd.DataFrame]:
+    contender: Contender,
+    problem: Problem,
+    splitter: Splitter,
+    fold: int,
+    rows: Fold,
+    seed: int,
+    *,
+    checkpoint: Path | None = None,
+) -> tuple[FittedFold, pd.DataFrame, pd.DataFrame]:
     """Fit on the training rows and score on the test rows.
 
     Parameters
@@ -256,11 +251,13 @@ def run_fold(
         Number of the fold, its training rows and its test rows.
     seed
         Value of every ``random_state`` in the decoder.
+    checkpoint
+        Folder for an unfinished fit of a decoder that can go on with it.
 
     Returns
     -------
-    decoder
-        The fitted decoder.
+    fitted
+        The fitted decoder, and how counts are prepared for it.
     result
         One row: ``RESULT_COLUMNS``.
     predictions
@@ -268,13 +265,26 @@ def run_fold(
     """
     train, test = rows
     gap = gap_of(splitter)
+    stretch = problem.stretches(gap)
     begun = time.perf_counter()
-    fitted = fit_fold(contender, problem.X, problem.y, problem.stretches(gap), train, gap=gap, seed=seed)
+    fitted = fit_fold(
+        contender,
+        problem.X,
+        problem.y,
+        stretch,
+        train,
+        gap=gap,
+        seed=seed,
+        detrending=problem.detrending,
+        unit_ids=problem.unit_ids,
+        checkpoint=checkpoint,
+    )
     fit_seconds = time.perf_counter() - begun
-    decoder = fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
+    decoder = fitted.decoder
 
-    X_test, y_test = problem.X[test], problem.y[test]
+    y_test = problem.y[test]
     begun = time.perf_counter()
+    X_test = fitted.prepare(problem.X[test], test, stretch[test])
     predicted = np.asarray(decoder.predict(X_test))
     predict_seconds = time.perf_counter() - begun
     scores = metrics.class_scores(decoder, X_test)
@@ -303,7 +313,22 @@ def run_fold(
         "gap": gap,
         **problem.described,
         "n_candidates": contender.n_compared,
+        "n_parameters": _n_parameters(decoder),
     }
+    row = pd.DataFrame([result]).astype({"n_parameters": "Int64"})
+    return fitted, row[list(RESULT_COLUMNS)], _predictions(decoder, key, problem, test, predicted, scores)
+
+
+def _predictions(
+    decoder: Any,
+    key: Mapping[str, Any],
+    problem: Problem,
+    test: Rows,
+    predicted: NDArray[Any],
+    scores: NDArray[np.float64] | None,
+) -> pd.DataFrame:
+    """One row per test trial."""
+    y_test = problem.y[test]
     predictions = {
         **key,
         "trial": problem.trials[test],
@@ -315,7 +340,7 @@ def run_fold(
         "confidence": scores.max(axis=1) if scores is not None and hasattr(decoder, "predict_proba") else np.nan,
         schema.BLOCK: problem.groups[test],
     }
-    return decoder, pd.DataFrame([result])[list(RESULT_COLUMNS)], pd.DataFrame(predictions)[list(PREDICTION_COLUMNS)]
+    return pd.DataFrame(predictions)[list(PREDICTION_COLUMNS)]
 
 
 def gap_of(splitter: Splitter) -> int:
@@ -328,17 +353,20 @@ def splitter_name(splitter: Splitter) -> str:
     return str(getattr(splitter, "name", type(splitter).__name__))
 
 
-def _seeded(estimator: Any, seed: int) -> Any:
-    """Return an unfitted copy whose every ``random_state``, however deep, is ``seed``."""
-    copy = clone(estimator)
-    states = [name for name in copy.get_params() if name == "random_state" or name.endswith("__random_state")]
-    return copy.set_params(**dict.fromkeys(states, seed))
-
-
 def _constants(decoder: Any, contender: Contender) -> dict[str, Any]:
     """Return the values that a choice among candidates decides, as this decoder has them."""
     values = decoder.get_params()
     return {name: values[name] for name in sorted({name for candidate in contender.candidates for name in candidate})}
+
+
+def _n_parameters(decoder: Any) -> int | None:
+    """Count what was fitted: as the decoder counts it, or the weights of a linear one; None where neither is known."""
+    own = getattr(decoder, "n_parameters_", None)
+    if own is not None:
+        return int(own)
+    weights = [getattr(decoder, name, None) for name in ("coef_", "intercept_")]
+    arrays = [array for array in weights if isinstance(array, np.ndarray)]
+    return sum(array.size for array in arrays) if len(arrays) == len(weights) else None
 
 
 def _in_top5(y: NDArray[Any], scores: NDArray[np.float64] | None, classes: NDArray[Any]) -> Any:

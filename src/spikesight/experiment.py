@@ -7,13 +7,17 @@ from typing import Any, Final, Protocol
 import joblib
 import xarray as xr
 
-from spikesight.benchmark import CHANCE, Benchmark
+from spikesight.benchmark import Benchmark
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
+from spikesight.data.context import own_bins
 from spikesight.data.simulation import GroundTruth, truth_path
 from spikesight.decoders import registry
+from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
+from spikesight.detrending import Detrending
+from spikesight.entrants import CHANCE
 from spikesight.errors import ConfigError, FileFormatError
-from spikesight.evaluation import FEWEST_CANDIDATES, TUNED
+from spikesight.fitting import FEWEST_CANDIDATES, TUNED
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
@@ -100,6 +104,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             jobs=config.jobs or joblib.cpu_count(),
             time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
+            detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
@@ -179,24 +184,29 @@ def _describe_sessions(
         tell.advance("reading sessions", len(cards), datasets.n_sources)
         for area in sorted(set(config.areas or ()) - set(card["units_per_area"])):
             tell.note(f"session {loaded.session_id} has no unit in {area}")
-        oracle = _oracle(loaded, tell)
+        oracle = _oracle(loaded, config, tell)
         if oracle is not None:
             references[loaded.session_id] = {"oracle": oracle}
     run.write_json(SESSIONS, cards)
     return references
 
 
-def _oracle(loaded: LoadedSource, tell: Progress) -> Oracle | None:
+def _oracle(loaded: LoadedSource, config: BenchmarkConfig, tell: Progress) -> Oracle | OnBins | None:
     """Make the reference that knows the truth, if the truth of a simulated session lies beside its file."""
     file = truth_path(loaded.path)
     if loaded.trials is None or not file.is_file():
         return None
     dataset, trials = loaded.dataset, loaded.trials
+    if config.detrend is not None:
+        tell.note(f"no oracle for {loaded.path.name}: it knows counts as they were fired, not detrended ones")
+        return None
     by_presentation = isinstance(dataset.attrs["window"], str)
     if trials.stimulus != DEFAULT_STIMULUS or trials.target != "frame" or not by_presentation:
         tell.note(f"no oracle for {loaded.path.name}: it knows frames of natural scenes in bins over each presentation")
         return None
-    return Oracle.from_truth(GroundTruth.load(file), dataset[UNIT].to_numpy(), n_bins=dataset.sizes[TIME])
+    own = own_bins(dataset)
+    oracle = Oracle.from_truth(GroundTruth.load(file), dataset[UNIT].to_numpy(), n_bins=len(own))
+    return oracle if len(own) == dataset.sizes[TIME] else OnBins(oracle, own)
 
 
 def _panels(loaded: LoadedSource) -> tuple[dict[str, Any], dict[str, str]]:

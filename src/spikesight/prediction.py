@@ -6,13 +6,17 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.cells import DETRENDING
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.arrays import to_arrays
 from spikesight.data.unit_order import align_units
 from spikesight.decoders.storage import load_decoder
+from spikesight.detrending import FittedDetrending
 from spikesight.errors import DecoderError
+from spikesight.evaluation import as_problem
 from spikesight.schema import START, TRIAL
 from spikesight.sources import load_source
 from spikesight.tracking import CONFIG
@@ -25,7 +29,9 @@ NEW: Final = "new"
 def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
     """Decode every trial of a file.
 
-    Trials are selected and binned as in the benchmark that stored the decoder, whose units are picked by id.
+    Trials are selected and binned as in the benchmark that stored the decoder, with its context, and its units are
+    picked by id. Where drift was taken away it is here as well, in the trials of each role by themselves: test trials
+    come out as they did in the benchmark.
 
     Parameters
     ----------
@@ -53,8 +59,9 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
     fitted, meta = load_decoder(decoder)
     source = load_source(file, _config(decoder, file))
     dataset = align_units(source.dataset, meta["unit_ids"])
-    X, y, _ = to_arrays(dataset)
     trials = dataset[TRIAL].to_numpy()
+    roles = _roles(trials, meta["trials"] if source.session_id == meta["session"] else {})
+    X, y = _prepared(dataset, roles, meta)
     predicted = fitted.predict(X)
     confidence = fitted.predict_proba(X).max(axis=1) if hasattr(fitted, "predict_proba") else np.full(len(y), np.nan)
     return pd.DataFrame(
@@ -65,9 +72,26 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
             "y_pred": predicted.astype(str),
             "correct": predicted == y,
             "confidence": confidence,
-            "role": _roles(trials, meta["trials"] if source.session_id == meta["session"] else {}),
+            "role": roles,
         }
     )
+
+
+def _prepared(
+    dataset: xr.Dataset, roles: NDArray[np.str_], meta: Mapping[str, Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the decoder's input and the labels."""
+    if meta.get(DETRENDING) is None:
+        X, y, _ = to_arrays(dataset)
+        return X, y
+    problem = as_problem(dataset)
+    stretches = problem.stretches(int(meta["gap"]))
+    detrending = FittedDetrending.from_dict(meta[DETRENDING])
+    detrended = np.empty(problem.X.shape, np.float32)
+    for role in np.unique(roles):
+        rows = np.flatnonzero(roles == role)
+        detrended[rows] = detrending.transform(problem.X[rows], rows, stretches[rows])
+    return detrended, problem.y
 
 
 def _roles(trials: NDArray[Any], stored: Mapping[str, Sequence[int]]) -> NDArray[np.str_]:

@@ -14,8 +14,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 Floats = NDArray[np.float64]
 
-_DTYPES = [np.float64, *(np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8))]
-"""What is taken as it comes: counts are small integers, up to eight times smaller than as the float64 of all else."""
+_DTYPES = [np.float64, np.float32, *(np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8))]
+"""What is taken as it comes: counts are small integers, up to eight times smaller than as the float64 of all else.
+
+Detrended counts are float32.
+"""
 
 FLOOR = 0.3
 """Default floor of a standard deviation of square-root counts.
@@ -135,7 +138,7 @@ def standardise(rows: NDArray[np.floating], floor: float) -> tuple[Floats, Float
 def validate_trials(
     estimator: Any, X: ArrayLike, *, reset: bool, non_negative: bool = False, y: Any = None
 ) -> NDArray[Any]:
-    """Check ``X`` and return it as ``(n_trials, n_bins, n_units)``, in float64 unless it is of integers.
+    """Check ``X`` and return it as ``(n_trials, n_bins, n_units)``, in float64 unless it is of integers or float32.
 
     scikit-learn counts the second axis as features; trials are therefore checked as rows of ``n_bins * n_units``
     features, and the shape of one trial is kept beside that number in ``n_bins_`` and ``n_units_``.

@@ -12,14 +12,28 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-PACKAGES: Final = ("spikesight", "numpy", "scipy", "pandas", "xarray", "scikit-learn", "h5py", "numba", "joblib")
+PACKAGES: Final = (
+    "spikesight",
+    "numpy",
+    "scipy",
+    "pandas",
+    "xarray",
+    "scikit-learn",
+    "h5py",
+    "numba",
+    "torch",
+    "joblib",
+)
 WHOLE_FILE_BELOW: Final = 2 * 1024**3
 """Smaller files are hashed whole; of larger ones the size and the first and last ``END_SIZE`` bytes."""
 END_SIZE: Final = 1024**2
 
-DECIDES_NUMBERS: Final = ("evaluation.py", "metrics.py", "preprocessing.py", "splits.py", "decoders/*.py")
+DECIDES_NUMBERS: Final = (
+    *("evaluation.py", "fitting.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
+    *("data/timeline.py", "decoders/*.py", "networks/*.py"),
+)
 """Sources that decide what comes out of a given set of trials."""
-LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn")
+LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn", "torch")
 """Packages whose release may change what a decoder predicts."""
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig, holds_counts
 from spikesight.data.binning import bin_spikes
+from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
 from spikesight.data.nwb import read_session
 from spikesight.data.presentations import Trials, select_trials
@@ -25,7 +26,7 @@ class LoadedSource:
     path
         The file.
     dataset
-        Binned trials.
+        Binned trials, with context if it was asked for.
     trials
         The trials they were binned from; None if the file holds counts.
     """
@@ -50,14 +51,20 @@ def load_source(path: Path, config: BenchmarkConfig) -> LoadedSource:
     """
     if not path.is_file():
         raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
-    if holds_counts(path):
-        return _load_counts(path, config)
+    loaded = _load_counts(path, config) if holds_counts(path) else _load_spikes(path, config)
+    return loaded if config.context is None else replace(loaded, dataset=add_context(loaded.dataset, *config.context))
+
+
+def _load_spikes(path: Path, config: BenchmarkConfig) -> LoadedSource:
     session = open_session(path, config)
     stimulus = config.stimulus or DEFAULT_STIMULUS
     trials = select_trials(session, stimulus, config.target, blanks=config.blanks, probe_invalid=config.probe_invalid)
-    whole = config.n_bins is None and config.bin_size is None
-    n_bins = 1 if whole else config.n_bins
-    return LoadedSource(path, bin_spikes(trials, n_bins=n_bins, bin_size=config.bin_size, window=config.window), trials)
+    if config.window is not None:
+        start, stop = config.window
+        dataset = bin_spikes(trials, bin_size=config.bin_size or stop - start, window=config.window)
+    else:
+        dataset = bin_spikes(trials, n_bins=config.n_bins or 1)
+    return LoadedSource(path, dataset, trials)
 
 
 def open_session(path: Path, config: BenchmarkConfig) -> Session:
@@ -80,7 +87,7 @@ def open_session(path: Path, config: BenchmarkConfig) -> Session:
 
 def _load_counts(path: Path, config: BenchmarkConfig) -> LoadedSource:
     """Read binned trials; options that only spike times could honour are refused."""
-    for name, unset in (("n_bins", None), ("bin_size", None), ("blanks", "keep")):
+    for name, unset in (("n_bins", None), ("bin_size", None), ("window", None), ("blanks", "keep")):
         if getattr(config, name) != unset:
             raise ConfigError(
                 f"{path.name} holds binned trials; {name} can only be chosen for spike times. Leave it out."

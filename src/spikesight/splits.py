@@ -3,7 +3,8 @@
 Rows are trials in time order; ``groups`` is ``stimulus_block``, a label that is constant over stretches of rows and
 never comes back. Neighbouring trials share slow drift, running and late responses, so a test trial whose neighbours
 were trained on is not new: ``BlockKFold`` and ``LastBlock`` keep a gap. ``RepeatKFold`` does not, and says so. A gap
-ends at the bound of a block only where the blocks are apart in time: ``stretches`` tells which are.
+ends at the bound of a block only where the blocks are apart in time: `spikesight.data.timeline.stretches` tells which
+are.
 """
 
 from collections.abc import Iterator
@@ -235,41 +236,6 @@ def make_splitter(name: str, n_splits: int = 5, gap: int = 10) -> Splitter:
     raise UnknownNameError("splitter", name, SPLITTERS)
 
 
-def stretches(groups: ArrayLike, start: ArrayLike, stop: ArrayLike, gap: int) -> Rows:
-    """Merge neighbouring blocks unless they are known to be apart in time.
-
-    Two blocks are apart if the pause between them, from the stop of one's last trial to the start of the other's
-    first, is longer than ``gap`` times the ``trial_step``. Blocks whose times are not known are merged: a gap that
-    reaches too far costs training trials, one that ends too early is a leak.
-
-    Parameters
-    ----------
-    groups
-        Block of every row, in time order.
-    start, stop
-        Beginning and end of every trial, in seconds; not finite where not known.
-    gap
-        Trials that must lie between training and test rows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-        Number of the stretch of each row, from 0.
-    """
-    pauses = _known(start)[1:] - _known(stop)[:-1]
-    apart = _changes(groups) & (pauses > gap * trial_step(groups, start))
-    return np.concatenate([[0], np.cumsum(apart)]).astype(np.intp)
-
-
-def trial_step(groups: ArrayLike, start: ArrayLike) -> float:
-    """Return the median seconds from onset to onset within blocks, or of all where no block has two; NaN if unknown."""
-    onsets = np.diff(_known(start))
-    known = np.isfinite(onsets)
-    within = known & ~_changes(groups)
-    steps = onsets[within] if within.any() else onsets[known]
-    return float(np.median(steps)) if len(steps) else float("nan")
-
-
 def segments(train_rows: Rows, groups: ArrayLike | None, gap: int) -> Rows:
     """Give each stretch of training rows a number; no inner gap is needed between stretches.
 
@@ -283,7 +249,7 @@ def segments(train_rows: Rows, groups: ArrayLike | None, gap: int) -> Rows:
     train_rows
         Rows of the outer training set, ascending.
     groups
-        Stretch of every row of the whole dataset (see ``stretches``), or None for a single one.
+        Stretch of every row of the whole dataset (see `spikesight.data.timeline.stretches`), or None for a single one.
     gap
         Trials that must lie between inner training and test rows.
 
@@ -320,14 +286,6 @@ def inner_folds(train_rows: Rows, groups: ArrayLike | None, gap: int) -> list[Fo
     """
     stretches = segments(train_rows, groups, gap)
     return list(BlockKFold(INNER_SPLITS, gap).split(train_rows, groups=stretches))
-
-
-def _changes(groups: ArrayLike) -> NDArray[np.bool_]:
-    return np.asarray(np.asarray(groups)[1:] != np.asarray(groups)[:-1])
-
-
-def _known(times: ArrayLike) -> NDArray[np.float64]:
-    return np.where(np.isfinite(times), np.asarray(times, np.float64), np.nan)
 
 
 def _n_rows(X: Any, y: ArrayLike | None) -> int:

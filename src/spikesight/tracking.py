@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ FAILURES: Final = "failures.json"
 LOG: Final = "log.jsonl"
 PARTS: Final = "parts"
 DECODERS: Final = "decoders"
+CHECKPOINTS: Final = "checkpoints"
+"""Folder of unfinished fits, one folder a cell; a cell's folder goes when it is finished."""
 LOCK: Final = ".lock"
 
 MAY_CHANGE: Final = ("jobs", "out", "time_limit")
@@ -109,13 +112,18 @@ class RunDirectory:
                 (self.path / name).unlink(missing_ok=True)
 
     def write_part(self, key: str, result: pd.DataFrame, predictions: pd.DataFrame) -> None:
-        """Store one finished cell. It counts as finished once its result, written last, is there."""
+        """Store one finished cell. It counts as finished once its result is there; then its unfinished fits go."""
         self.write_table(f"{PARTS}/{key}.predictions.parquet", predictions)
         self.write_table(f"{PARTS}/{key}.result.parquet", result)
+        shutil.rmtree(self.path / CHECKPOINTS / key, ignore_errors=True)
 
     def read_part(self, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Read the result and the predictions of a finished cell."""
         return self.read_table(f"{PARTS}/{key}.result.parquet"), self.read_table(f"{PARTS}/{key}.predictions.parquet")
+
+    def remove_checkpoints(self) -> None:
+        """Remove all unfinished fits, also those that other code began."""
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     def finished_parts(self) -> set[str]:
         """Keys of the cells that are finished."""
@@ -196,11 +204,11 @@ class RunDirectory:
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterable[str]:
     keys = [key for key in {**there, **here} if key not in MAY_CHANGE]
-    missing = object()
+    # An option that an earlier version did not have is one that was not asked for.
     return [
         f"{key} is {there.get(key)!r} there and {here.get(key)!r} here"
         for key in keys
-        if there.get(key, missing) != here.get(key, missing)
+        if there.get(key) != here.get(key)
     ]
 
 
