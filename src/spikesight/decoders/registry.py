@@ -44,6 +44,8 @@ class DecoderSpec:
     several_bins: str = "not stated"
 
 
+_NETWORK_CANDIDATES = ((256, 0.3), (256, 0.6), (256, 0.8), (128, 0.6), (512, 0.6))
+"""Width and share of silenced units."""
 _FLAT = "every bin of every unit is a feature of its own"
 
 _DECODERS: dict[str, DecoderSpec] = {
@@ -108,6 +110,42 @@ _DECODERS: dict[str, DecoderSpec] = {
         "discriminant analysis with shared noise factors and empirical-Bayes class means (the default)",
         tuple({"q": q} for q in (15, 30, 60, 120, 240)),
         "one model of the stacked bins and one of their sum, weighted by a choice on training trials",
+    ),
+    "mlp": DecoderSpec(
+        "spikesight.decoders.feedforward:MLP",
+        "network with one hidden layer",
+        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        _FLAT,
+    ),
+    "mlp-deep": DecoderSpec(
+        "spikesight.decoders.feedforward:DeepMLP",
+        "network with several hidden layers",
+        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        _FLAT,
+    ),
+    "lstm": DecoderSpec(
+        "spikesight.decoders.recurrent:LSTM",
+        "recurrent network: long short-term memory",
+        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        "one after the other, read out after the last",
+    ),
+    "gru": DecoderSpec(
+        "spikesight.decoders.recurrent:GRU",
+        "recurrent network: gated recurrent units",
+        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        "one after the other, read out after the last",
+    ),
+    "transformer": DecoderSpec(
+        "spikesight.decoders.transformer:Transformer",
+        "self-attention over bins of known position",
+        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        "every bin attends to every other; read out from their mean",
+    ),
+    "cnn": DecoderSpec(
+        "spikesight.decoders.convolutional:CNN",
+        "temporal convolution: filters over a few bins of all units",
+        tuple({"n_filters": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        "filters of three bins slide over them; all their outputs are read out together",
     ),
 }
 

@@ -1,8 +1,9 @@
 """Fitted decoders on disk: JSON and arrays, nothing that could run.
 
-A stored decoder is a folder with two files. ``decoder.json`` holds its registered name, constructor parameters, plain
-fitted numbers and what the caller wants to remember; ``arrays.npz`` holds its fitted arrays and the ids of its units.
-Reading imports the class that the registry has under that name and nothing else, whatever the file says.
+A stored decoder is a folder of two files, or three. ``decoder.json`` holds its registered name, constructor parameters,
+plain fitted values and what the caller wants to remember; ``arrays.npz`` holds its fitted arrays and the ids of its
+units; ``network.safetensors`` holds the weights of a network. Reading imports the class that the registry has under
+that name and nothing else, whatever the file says.
 """
 
 import json
@@ -20,17 +21,18 @@ from numpy.typing import ArrayLike, NDArray
 from spikesight import __version__
 from spikesight.data.npz_file import read_npz
 from spikesight.decoders import registry
+from spikesight.decoders.stored_params import Arrays, decode_params, encode_params
 from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError
 
 DESCRIPTION: Final = "decoder.json"
 ARRAYS: Final = "arrays.npz"
+WEIGHTS: Final = "network.safetensors"
 FORMAT: Final = "spikesight-decoder"
 FORMAT_VERSION: Final = 1
 _UNIT_IDS: Final = "unit_ids"
+_NETWORK: Final = "network_"
 _FITTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
 """Names of fitted attributes: they end in an underscore and do not begin with one."""
-
-Arrays = dict[str, NDArray[Any]]
 
 
 def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta: Mapping[str, Any]) -> None:
@@ -68,7 +70,7 @@ def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta:
         "format_version": FORMAT_VERSION,
         "spikesight_version": __version__,
         "decoder": name,
-        "params": _checked_params(decoder),
+        "params": encode_params(decoder, arrays, "params", getattr(decoder, "of_the_fit", ())),
         "numbers": numbers,
         "texts": texts,
         "meta": dict(meta),
@@ -78,7 +80,7 @@ def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta:
     except (TypeError, ValueError) as error:
         raise DecoderError(f"what is stored with a decoder must be JSON-able: {error}.") from error
     try:
-        _write_folder(folder, text + "\n", {**arrays, _UNIT_IDS: ids})
+        _write_folder(folder, text + "\n", {**arrays, _UNIT_IDS: ids}, decoder)
     except OSError as error:
         raise DecoderError(f"cannot store a decoder in {folder}: {error}.") from error
 
@@ -105,19 +107,24 @@ def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
     description = _read_description(folder)
     arrays = read_npz(_existing(folder / ARRAYS))
     unit_ids = arrays.pop(_UNIT_IDS, None)
-    decoder = _make(description, folder)
+    decoder = _make(description, arrays, folder)
     state: dict[str, Any] = {**arrays, **description["numbers"]}
     for name, value in state.items():
         if not _FITTED.fullmatch(name) or hasattr(type(decoder), name):
             raise FileFormatError(f"{folder}: {name!r} is no fitted attribute of {type(decoder).__name__}.")
         as_objects = name in description["texts"] and isinstance(value, np.ndarray)
         setattr(decoder, name, value.astype(object) if as_objects else value)
+    if hasattr(decoder, "untrained_network"):
+        _read_network(decoder, _existing(folder / WEIGHTS))
     _check_state(decoder, unit_ids, folder)
     return decoder, {**description["meta"], _UNIT_IDS: np.asarray(unit_ids).tolist()}
 
 
 def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
-    """Return the fitted arrays, the fitted plain values, and the names of arrays of Python strings."""
+    """Return the fitted arrays, the fitted plain values, and the names of arrays of Python strings.
+
+    A network is left to a file of its own.
+    """
     arrays: Arrays = {}
     numbers: dict[str, Any] = {}
     texts: list[str] = []
@@ -130,11 +137,9 @@ def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
         elif isinstance(value, np.ndarray) and all(isinstance(item, str) for item in value.flat):
             arrays[name] = value.astype(str)
             texts.append(name)
-        elif value is None or isinstance(value, bool | int | float | str):
-            numbers[name] = value
-        elif isinstance(value, np.generic):
-            numbers[name] = value.item()
-        else:
+        elif _is_plain(value):
+            numbers[name] = value.item() if isinstance(value, np.generic) else value
+        elif name != _NETWORK:
             raise DecoderError(
                 f"cannot store {type(decoder).__name__}.{name}, a {type(value).__name__}: a fitted decoder is stored "
                 "as arrays and plain values, never with pickle."
@@ -142,15 +147,13 @@ def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
     return arrays, numbers, texts
 
 
-def _checked_params(decoder: Any) -> dict[str, Any]:
-    params: dict[str, Any] = decoder.get_params(deep=False)
-    for name, value in params.items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        if not (plain is None or isinstance(plain, bool | int | float | str)):
-            raise DecoderError(
-                f"cannot store {type(decoder).__name__}({name}={value!r}): parameters must be numbers, text or None."
-            )
-    return params
+def _is_plain(value: Any) -> bool:
+    """Tell if JSON gives the value back as it is: a scalar, or a list or a table by name of such."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, bool | int | float | str | np.generic)
 
 
 def _plain(value: Any) -> Any:
@@ -160,7 +163,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{value!r} is a {type(value).__name__}")
 
 
-def _write_folder(folder: Path, text: str, arrays: Arrays) -> None:
+def _write_folder(folder: Path, text: str, arrays: Arrays, decoder: Any) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     replaces = folder.exists() and any(folder.iterdir())
     if replaces and not (folder / DESCRIPTION).is_file():
@@ -171,6 +174,8 @@ def _write_folder(folder: Path, text: str, arrays: Arrays) -> None:
         new.mkdir()
         (new / DESCRIPTION).write_text(text, encoding="utf-8")
         np.savez(new / ARRAYS, allow_pickle=False, **arrays)
+        if hasattr(decoder, _NETWORK):
+            _write_network(decoder, new / WEIGHTS)
         if replaces:
             os.replace(folder, old)
         os.replace(new, folder)
@@ -181,6 +186,18 @@ def _write_folder(folder: Path, text: str, arrays: Arrays) -> None:
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_network(decoder: Any, path: Path) -> None:
+    from spikesight.decoders.stored_network import write_network  # torch, which other decoders do without
+
+    write_network(decoder, path)
+
+
+def _read_network(decoder: Any, path: Path) -> None:
+    from spikesight.decoders.stored_network import read_network
+
+    read_network(decoder, path)
 
 
 def _existing(path: Path) -> Path:
@@ -209,10 +226,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _make(description: dict[str, Any], folder: Path) -> Any:
+def _make(description: dict[str, Any], arrays: Arrays, folder: Path) -> Any:
     name, params = description["decoder"], description["params"]
     try:
-        return registry.make(name, **params)
+        return registry.make(name, **decode_params(params, arrays))
     except ConfigError as error:
         raise DecoderError(f"{folder} was stored by a decoder that is not here: {error}") from error
     except (TypeError, ImportError, AttributeError) as error:
@@ -233,5 +250,5 @@ def _check_state(decoder: Any, unit_ids: NDArray[Any] | None, folder: Path) -> N
         decoder.predict(np.zeros((1, decoder.n_bins_, decoder.n_units_)))
     except SpikesightError:
         raise
-    except (ValueError, TypeError, IndexError, AttributeError, MemoryError) as error:
+    except (ValueError, TypeError, IndexError, AttributeError, MemoryError, RuntimeError) as error:
         raise FileFormatError(f"{folder}: the stored arrays do not make a decoder: {error}.") from error

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class TorchDecoder(ProbabilisticDecoder):
     checkpoint
         Folder that keeps unfinished fits, which go on from there when they are started again; None: none is kept.
     on_epoch
-        Called with the record of each epoch; whatever it raises stops the fit. It is not stored with the decoder.
+        Called with the record of each epoch; whatever it raises stops the fit.
 
     Attributes
     ----------
@@ -86,14 +86,31 @@ class TorchDecoder(ProbabilisticDecoder):
     checkpoint: str | Path | None = None
     on_epoch: Callable[[Epoch], object] | None = None
 
+    of_the_fit: ClassVar[tuple[str, ...]] = ("checkpoint", "on_epoch")
+    """Parameters that are not stored with a fitted decoder."""
+
     @abstractmethod
     def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
         """Return the untrained network: (B, n_bins, n_units) to logits (B, n_classes).
 
         Random numbers are drawn from torch's global generator, which is seeded and put back around this call.
         ``rows`` are the standardised training trials (n_trials, n_bins, n_units). When a stored decoder is loaded,
-        they are two trials of noise: names of weights must not depend on them; values and shapes may.
+        n_trials is 0: values may depend on the trials, names and shapes of weights and buffers may not.
         """
+
+    def untrained_network(self) -> nn.Module:
+        """Return the network that a fitted decoder had before it was fitted, for stored weights to be put in.
+
+        Raises
+        ------
+        ValueError
+            If fitted attributes contradict each other.
+        """
+        shape = (self.n_bins_, self.n_units_)
+        if self.mean_.shape != shape or self.scale_.shape != shape:  # a claim of a damaged file takes no memory
+            raise ValueError(f"expected trials of shape {shape}, means and scales are of {self.mean_.shape}.")
+        with own_randomness(torch.device("cpu"), 0):
+            return self._build(*shape, len(self.classes_), np.empty((0, *shape), np.float32))
 
     def _fit(self, trials: NDArray[Any], codes: Codes) -> None:
         train, valid = self._rows_to_learn_from(len(trials))
