@@ -565,7 +565,7 @@ def test_a_cell_that_failed_is_tried_again(tmp_path, with_fragile, monkeypatch):
 
 
 def test_a_benchmark_in_which_everything_fails_still_has_its_columns(tmp_path, with_fragile, monkeypatch):
-    monkeypatch.setattr(cells, "run_fold", lambda *args: 1 / 0)
+    monkeypatch.setattr(cells, "run_fold", lambda *args, **more: 1 / 0)
     outcome = run_in(tmp_path, benchmark(decoders=()))
     assert outcome.results.empty
     assert tuple(pd.read_parquet(tmp_path / "results.parquet").columns) == RESULT_COLUMNS

@@ -155,8 +155,8 @@ def states_with_and_without_change(entrant, fit):
 
 def through_run_fold(entrant, problem, fold, train, test):
     """The fitted decoder, what was chosen, and its answers to the same trials."""
-    decoder, result, _ = run_fold(entrant, problem, SPLITTER, fold, (train, test), 0)
-    return decoder, result["params"].tolist(), decoder.predict(SMALL.X[test])
+    fitted, result, _ = run_fold(entrant, problem, SPLITTER, fold, (train, test), 0)
+    return fitted, result["params"].tolist(), fitted.decoder.predict(SMALL.X[test])
 
 
 def the_search(entrant, problem, fold, train, test):
