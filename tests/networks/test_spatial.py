@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spikesight.errors import ConfigError, UnknownNameError
 from spikesight.networks.adjacency import DenseEdges, LowRankEdges, SparseEdges, no_edges
-from spikesight.networks.spatial import SPATIAL, MessagePassing, Propagation, Sage, make_spatial
+from spikesight.networks.spatial import SPATIAL, Propagation, Sage, UnitMap, make_spatial
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of torch, about what torch_geometric does on import
@@ -59,7 +59,7 @@ def pyg_edges(edges):
 
 
 def test_message_passing_sums_the_sources_and_scales_them_by_the_targets_gate():
-    block = MessagePassing(1, 1).double()
+    block = make_spatial("message-passing", 1, 1).double()
     filled(block.own, [[10.0]], [0.0])
     filled(block.phi, [[1.0]], [1.0])
     filled(block.gate, [[0.0]], [0.0])  # one half
@@ -125,7 +125,7 @@ def test_gatv2_is_that_of_pyg():
             "lin_l.weight": block.source.weight,
             "lin_l.bias": block.source.bias,
             "lin_r.weight": block.target.weight,
-            "lin_r.bias": torch.zeros(3),
+            "lin_r.bias": block.target.bias,
             "lin_edge.weight": block.edge_vector[:, None],
         }
     )
@@ -236,6 +236,29 @@ def test_sgc_has_as_many_rounds_as_asked():
         block = make_spatial("sgc", 1, 1, n_hops=n_hops).double()
         moved = (block(h, edges_of(chain)) - block(other, edges_of(chain)))[0, 0, 3, 0]
         assert (abs(moved.item()) > 1e-12) == hears
+
+
+@pytest.mark.parametrize("name", ["message-passing", "gatv2"])
+def test_units_with_maps_of_their_own_send_different_things_when_they_fire_alike(name):
+    block = make_spatial(name, 1, 3, n_units=4).double()
+    first, second = np.zeros((2, 4, 4))
+    first[0, 3] = second[1, 3] = 1.0  # unit 3 hears unit 0, or unit 1
+    h = torch.ones(1, 1, 4, 1, dtype=torch.float64)
+    assert (block(h, edges_of(first)) - block(h, edges_of(second)))[0, 0, 3].abs().max() > 1e-3
+
+
+def test_a_unit_has_a_slope_and_an_offset_of_its_own():
+    mapping = UnitMap(2, 2).double()
+    with torch.no_grad():
+        mapping.slope.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        mapping.offset.copy_(torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
+    h = torch.tensor([[[[10.0], [100.0]]]], dtype=torch.float64)
+    assert mapping(h).tolist() == [[[[10.0, 20.0], [300.0, 401.0]]]]
+
+
+def test_maps_of_each_units_own_need_one_number_per_unit():
+    with pytest.raises(ConfigError, match="in_channels=2"):
+        make_spatial("gatv2", 2, 3, n_units=4)
 
 
 def test_unknown_blocks_and_no_rounds_are_refused():

@@ -46,6 +46,8 @@ class DecoderSpec:
 
 _NETWORK_CANDIDATES = ((256, 0.3), (256, 0.6), (256, 0.8), (128, 0.6), (512, 0.6))
 """Width and share of silenced units."""
+_GRAPH_CANDIDATES = ((None, 0.3), (None, 0.6), (None, 0.8), ("correlation", 0.3), ("correlation", 0.6))
+"""Graph (None: the decoder's own default) and share of silenced units."""
 _FLAT = "every bin of every unit is a feature of its own"
 
 _DECODERS: dict[str, DecoderSpec] = {
@@ -146,6 +148,42 @@ _DECODERS: dict[str, DecoderSpec] = {
         "temporal convolution: filters over a few bins of all units",
         tuple({"n_filters": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
         "filters of three bins slide over them; all their outputs are read out together",
+    ),
+    "gcn": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:GCN",
+        "graph convolution over units, one hidden layer",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin; bins side by side in the read-out",
+    ),
+    "gat": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:GAT",
+        "graph attention over units (GATv2), one hidden layer",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin; bins side by side in the read-out",
+    ),
+    "st-gnn": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:STGNN",
+        "gated message passing over units, then an LSTM over bins",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin, then one bin after the other",
+    ),
+    "st-gcn": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:STGCN",
+        "graph convolution over units, then an LSTM over bins",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin, then one bin after the other",
+    ),
+    "st-gat": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:STGAT",
+        "graph attention over units (GATv2 with edge weights), then an LSTM over bins",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin, then one bin after the other",
+    ),
+    "st-transformer": DecoderSpec(
+        "spikesight.decoders.spatiotemporal:STTransformer",
+        "graph convolution over units, then a Transformer over bins",
+        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        "messages within each bin, then every bin attends to every other",
     ),
 }
 

@@ -26,15 +26,13 @@ from spikesight.networks.graph_axes import without_trials
 from spikesight.networks.graph_module import GraphModule, StrongestEdges
 from spikesight.networks.graphs import Graph, LearnedGraph, as_graph
 from spikesight.networks.spatial import DENSE_LIMIT, N_SOURCES, GATv2, make_spatial
-from spikesight.networks.spatiotemporal import SpatiotemporalNetwork, UnitFeatures
+from spikesight.networks.spatiotemporal import SpatiotemporalNetwork
 from spikesight.networks.temporal import make_temporal
 from spikesight.preprocessing import anscombe, validate_trials
 
 _CHUNK: Final = 64
 """Trials whose graphs are averaged at once."""
 _WHAT: Final = "the graph that the decoder passed messages over; not connectivity"
-_WITH_FEATURES: Final = ("message-passing", "gatv2")
-"""Blocks that tell units apart by what they are, not only by what they fire: they get numbers of each unit's own."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -49,7 +47,8 @@ class SpatiotemporalDecoder(TorchDecoder):
     graph
         Where the graph comes from: an estimator of `spikesight.networks.graphs`, an array (n_units, n_units) or
         (n_bins, n_units, n_units) with ``[source, target]``, or a name (``"identity"``, ``"correlation"``,
-        ``"learned"``, ... ; see `spikesight.networks.graphs.as_graph`); None: `default_graph` of the decoder. It is cloned, and built on training trials only.
+        ``"learned"``, ...: see `spikesight.networks.graphs.as_graph`). None: ``default_graph()`` of the decoder. It is
+        cloned, and built on training trials only.
     spatial
         ``"message-passing"``, ``"sage"``, ``"sgc"``, ``"gcn"`` or ``"gatv2"``.
     temporal
@@ -147,11 +146,9 @@ class SpatiotemporalDecoder(TorchDecoder):
         if self.unit_features < 1:
             raise ConfigError(f"expected unit_features of at least 1, got {self.unit_features!r}.")
         graph = self._graph(rows, n_classes)
-        n_features = self.unit_features if self.spatial in _WITH_FEATURES else 1
         return SpatiotemporalNetwork(
             graph,
-            UnitFeatures(n_units, n_features) if self.spatial in _WITH_FEATURES else None,
-            make_spatial(self.spatial, n_features, self.unit_features, n_hops=self.n_hops),
+            make_spatial(self.spatial, 1, self.unit_features, n_units=n_units, n_hops=self.n_hops),
             make_temporal(
                 self.temporal,
                 n_units,

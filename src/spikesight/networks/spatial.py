@@ -29,6 +29,25 @@ N_SOURCES: Final = 16
 """Incoming edges that a unit keeps above that limit."""
 
 
+class UnitMap(nn.Module):
+    """A slope and an offset of each unit's own, for each output: what tells units apart beside what they fire.
+
+    Parameters
+    ----------
+    n_units, out_channels
+        Number of units, and of outputs per unit.
+    """
+
+    def __init__(self, n_units: int, out_channels: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.randn(n_units, out_channels))
+        self.offset = nn.Parameter(torch.randn(n_units, out_channels))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map the values of units, (G, S, N, 1), to (G, S, N, out_channels)."""
+        return torch.addcmul(self.offset, h, self.slope)
+
+
 class MessagePassing(nn.Module):
     """A network of each source, summed with the edges' weights and gated by the target.
 
@@ -36,15 +55,20 @@ class MessagePassing(nn.Module):
     ``gate`` a linear map and a sigmoid. A message depends on both ends of its edge, yet is computed once per source.
     The denominator keeps the scale of a given matrix from mattering: strong edges give the mean of the messages, no
     edges give none.
+
+    Parameters
+    ----------
+    own, phi, gate
+        Maps from ``(G, S, N, in_channels)`` to ``(G, S, N, out_channels)``.
     """
 
     linear: Final = False
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, own: nn.Module, phi: nn.Module, gate: nn.Module) -> None:
         super().__init__()
-        self.own = nn.Linear(in_channels, out_channels)
-        self.phi = nn.Linear(in_channels, out_channels)
-        self.gate = nn.Linear(in_channels, out_channels)
+        self.own = own
+        self.phi = phi
+        self.gate = gate
 
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
@@ -123,6 +147,13 @@ class GATv2(nn.Module):
     units are given as `SparseEdges`, the ``N_SOURCES`` strongest incoming ones of each unit
     (`spikesight.networks.graph_module.StrongestEdges`).
 
+    Parameters
+    ----------
+    source, target
+        Maps from ``(G, S, N, in_channels)`` to ``(G, S, N, out_channels)``.
+    out_channels
+        Numbers per unit.
+
     References
     ----------
     Brody, Alon and Yahav (2022), "How attentive are graph attention networks?", ICLR.
@@ -130,10 +161,10 @@ class GATv2(nn.Module):
 
     linear: Final = False
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, source: nn.Module, target: nn.Module, out_channels: int) -> None:
         super().__init__()
-        self.source = nn.Linear(in_channels, out_channels)
-        self.target = nn.Linear(in_channels, out_channels, bias=False)
+        self.source = source
+        self.target = target
         self.edge_vector = nn.Parameter(torch.randn(out_channels))
         self.attention = nn.Parameter(torch.randn(out_channels) * out_channels**-0.5)
 
@@ -167,7 +198,9 @@ class GATv2(nn.Module):
 SpatialBlock = MessagePassing | Sage | Propagation | GATv2
 
 
-def make_spatial(name: str, in_channels: int, out_channels: int, *, n_hops: int = 2) -> SpatialBlock:
+def make_spatial(
+    name: str, in_channels: int, out_channels: int, *, n_units: int | None = None, n_hops: int = 2
+) -> SpatialBlock:
     """Make a spatial block.
 
     Parameters
@@ -176,6 +209,9 @@ def make_spatial(name: str, in_channels: int, out_channels: int, *, n_hops: int 
         One of ``SPATIAL``.
     in_channels, out_channels
         Numbers per unit.
+    n_units
+        If given, each unit has maps of its own in message passing and attention (`UnitMap`), whose messages then
+        depend on who sends and who listens; else all units share them. It needs one number per unit to start from.
     n_hops
         Rounds of ``"sgc"``; the others have one.
 
@@ -184,13 +220,19 @@ def make_spatial(name: str, in_channels: int, out_channels: int, *, n_hops: int 
     UnknownNameError
         If there is no such block.
     ConfigError
-        If there are no rounds.
+        If there are no rounds, or units with maps of their own start from more than one number.
     """
     if n_hops < 1:
         raise ConfigError(f"expected n_hops of at least 1, got {n_hops!r}.")
+    if n_units is not None and in_channels != 1:
+        raise ConfigError(f"expected one number per unit for maps of each unit's own, got in_channels={in_channels}.")
+
+    def mapping() -> nn.Module:
+        return nn.Linear(in_channels, out_channels) if n_units is None else UnitMap(n_units, out_channels)
+
     match name:
         case "message-passing":
-            return MessagePassing(in_channels, out_channels)
+            return MessagePassing(mapping(), mapping(), mapping())
         case "sage":
             return Sage(in_channels, out_channels)
         case "sgc":
@@ -198,7 +240,7 @@ def make_spatial(name: str, in_channels: int, out_channels: int, *, n_hops: int 
         case "gcn":
             return Propagation(in_channels, out_channels, n_hops=1, linear=False)
         case "gatv2":
-            return GATv2(in_channels, out_channels)
+            return GATv2(mapping(), mapping(), out_channels)
     raise UnknownNameError("spatial block", name, SPATIAL)
 
 

@@ -34,25 +34,6 @@ _START: Final = 0.1
 """Scale at which the graph's part begins: small beside the unit's own value, which is of order 1."""
 
 
-class UnitFeatures(nn.Module):
-    """Turn the value of each unit into several numbers: a slope and an offset for each of them, of the unit's own.
-
-    Parameters
-    ----------
-    n_units, n_features
-        Number of units and of numbers per unit.
-    """
-
-    def __init__(self, n_units: int, n_features: int) -> None:
-        super().__init__()
-        self.slope = nn.Parameter(torch.randn(n_units, n_features))
-        self.offset = nn.Parameter(torch.randn(n_units, n_features))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map values (B, T, N) to (B, T, N, n_features)."""
-        return torch.addcmul(self.offset, x[..., None], self.slope)
-
-
 class SpatiotemporalNetwork(nn.Module):
     """Graph, spatial block, temporal block, read-out.
 
@@ -60,10 +41,8 @@ class SpatiotemporalNetwork(nn.Module):
     ----------
     graph
         Where the edges of a batch come from.
-    features
-        Maps values (B, T, N) to the numbers per unit that the spatial block takes; None: the value itself.
     spatial
-        Spatial block.
+        Spatial block that starts from one number per unit.
     temporal
         Temporal block of ``n_units`` inputs per bin.
     readout
@@ -83,7 +62,6 @@ class SpatiotemporalNetwork(nn.Module):
     def __init__(
         self,
         graph: GraphModule,
-        features: nn.Module | None,
         spatial: SpatialBlock,
         temporal: TemporalBlock,
         readout: str,
@@ -98,7 +76,6 @@ class SpatiotemporalNetwork(nn.Module):
             raise UnknownNameError("read-out", readout, READOUTS)
         self.unit_dropout = UnitDropout(unit_dropout)
         self.graph = graph
-        self.features = features
         self.spatial = spatial
         self.outwards = nn.Parameter(_START * out_channels**-0.5 * torch.randn(graph.n_units, out_channels))
         self.temporal = temporal
@@ -147,7 +124,7 @@ class SpatiotemporalNetwork(nn.Module):
         if not isinstance(self.spatial, GATv2):
             raise DecoderError(f"{type(self.spatial).__name__} has no attention; the spatial block 'gatv2' has.")
         edges, per = self._edges_used(trials)
-        h = group(self._features(trials), per, self.graph.n_classes)
+        h = group(trials[..., None], per, self.graph.n_classes)
         return self.spatial.attention_on_sources(h, edges).mean(dim=0)
 
     def _edges_used(self, trials: Tensor) -> tuple[Edges, Per]:
@@ -156,12 +133,9 @@ class SpatiotemporalNetwork(nn.Module):
             return edges, self.graph.per
         return self._messages(trials, edges, self.graph.n_classes)[1], self.graph.refined_per
 
-    def _features(self, x: Tensor) -> Tensor:
-        return x[..., None] if self.features is None else cast(Tensor, self.features(x))
-
     def _messages(self, x: Tensor, edges: Edges, n_classes: int) -> tuple[Tensor, Edges]:
         """Return what the spatial block makes of values (B, T, N), and the graphs as last used."""
-        h = self._features(x)
+        h = x[..., None]
         lead, per = tuple(h.shape[:-2]), self.graph.per
         out = ungroup(self.spatial(group(h, per, n_classes), edges), per, n_classes, lead)
         refined = edges
@@ -191,9 +165,8 @@ class SpatiotemporalNetwork(nn.Module):
 
         def score(values: Tensor) -> Tensor:
             mixed = self._mixed(values, own, len(classes))
-            logits = self._logits(mixed.flatten(0, 1)).unflatten(0, mixed.shape[:2])
-            position = torch.arange(len(classes), device=x.device)
-            return logits[position, :, position + classes.start].T
+            logits = self._logits(mixed.flatten(0, 1)).view(*mixed.shape[:2], -1)
+            return logits[:, :, classes.start : classes.stop].diagonal(dim1=0, dim2=2)
 
         if own is edges or not torch.is_grad_enabled():
             return score(x)
