@@ -5,12 +5,15 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from graph_trials import N_BINS, N_CLASSES, N_UNITS, given, tuned
 
 from spikesight.decoders import registry
 from spikesight.decoders import spatiotemporal as module
 from spikesight.decoders.spatiotemporal import GAT, STGAT, STGCN, STGNN, SpatiotemporalDecoder, STTransformer
+from spikesight.decoders.storage import load_decoder, save_decoder
 from spikesight.errors import ConfigError, UnitIdsError, UnknownNameError
+from spikesight.graph_records import write_graph
 from spikesight.networks import spatiotemporal as networks
 from spikesight.networks.adjacency import DenseEdges
 from spikesight.networks.graph_module import GraphModule
@@ -455,3 +458,36 @@ def test_edges_used_are_dense_where_they_were_given():
     edges, per = network._edges_used(some_trials())
     assert isinstance(edges, DenseEdges)
     assert per == ()
+
+
+# ---------------------------------------------------------------- storage
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_stored_decoder_has_the_same_graph_and_predicts_the_same_bits(graph, tmp_path):
+    kind = GAT if "per trial" in graph else STGCN
+    decoder = quick(kind, graph=GRAPHS[graph], unit_ids=np.arange(N_UNITS) + 100, max_epochs=1).fit(X[TRAIN], Y[TRAIN])
+    save_decoder(decoder, tmp_path / "stored", unit_ids=np.arange(N_UNITS) + 100, meta={})
+    loaded, _ = load_decoder(tmp_path / "stored")
+    np.testing.assert_array_equal(loaded.predict_proba(X[TEST]), decoder.predict_proba(X[TEST]))
+    xr.testing.assert_identical(loaded.adjacency_, decoder.adjacency_)
+    xr.testing.assert_identical(loaded.adjacency(X[:3]), decoder.adjacency(X[:3]))
+    assert hasattr(loaded, "attention_") == hasattr(decoder, "attention_")
+
+
+@pytest.mark.parametrize("scope", ["single", "per-class", "per-trial"])
+def test_a_stored_decoder_keeps_the_edges_it_chose(scope, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "DENSE_LIMIT", 5)
+    decoder = quick(STGAT, graph=LearnedGraph(scope, rank=2), n_sources=3, max_epochs=2).fit(X[TRAIN], Y[TRAIN])
+    save_decoder(decoder, tmp_path / "stored", unit_ids=np.arange(N_UNITS), meta={})
+    loaded, _ = load_decoder(tmp_path / "stored")
+    np.testing.assert_array_equal(loaded.predict_proba(X[TEST]), decoder.predict_proba(X[TEST]))
+    xr.testing.assert_identical(loaded.attention_, decoder.attention_)
+
+
+def test_the_graph_of_a_decoder_can_be_written_to_a_file(tmp_path):
+    """`benchmark` keeps it as NetCDF."""
+    for place, graph in enumerate(("learned", "learned per class per bin", "learned per bin")):
+        labels = np.array(["x=1", "x=2", "blank"], dtype=object)[Y[TRAIN]]
+        decoder = quick(graph=GRAPHS[graph], max_epochs=1).fit(X[TRAIN], labels)
+        write_graph(decoder.adjacency_, tmp_path, str(place))
