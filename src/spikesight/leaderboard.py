@@ -39,6 +39,7 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
     pandas.DataFrame
         Columns ``session, decoder, selection, accuracy, low, high, chance, balanced_accuracy, top5_accuracy,
         n_trials`` (test trials), ``n_classes, n_units, n_bins, seconds`` (to fit and predict, over all folds),
+        ``n_parameters`` (fitted in a fold, at most; NaN where not known),
         ``minus_best, minus_best_low, minus_best_high``. Accuracies are fractions of test trials; ``low`` and ``high``
         bound the interval that `spikesight.statistics.WHAT_INTERVALS_COVER` describes. ``minus_best`` is the
         difference to the session's first row that is no reference, with the interval of the paired difference on the
@@ -65,6 +66,7 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
                 "n_units": int(own["n_units"].iloc[0]),
                 "n_bins": int(own["n_bins"].iloc[0]),
                 "seconds": float(own["fit_seconds"].sum() + own["predict_seconds"].sum()),
+                "n_parameters": _most_parameters(own),
             }
         )
     table = pd.DataFrame(rows)
@@ -103,9 +105,9 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
     -------
     pandas.DataFrame
         The columns of ``per_session`` without ``session`` and with ``n_sessions``. ``n_trials`` and ``seconds`` are
-        sums over sessions, ``n_units`` is the median, everything else the mean. ``minus_best`` is the mean difference
-        to the first row that is no reference, its bounds are those of `spikesight.statistics.paired_difference` over
-        sessions.
+        sums over sessions, ``n_units`` and ``n_parameters`` are medians, everything else is the mean. ``minus_best`` is
+        the mean difference to the first row that is no reference, its bounds are those of
+        `spikesight.statistics.paired_difference` over sessions.
     """
     trials_of = dict(iter(predictions.groupby(_POINT, sort=False)))
     rows: list[dict[str, Any]] = []
@@ -127,6 +129,7 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
                 "n_units": int(own["n_units"].median()),
                 "n_bins": int(own["n_bins"].max()),
                 "seconds": float(own["seconds"].sum()),
+                "n_parameters": float(own["n_parameters"].median()),
                 "n_sessions": len(own),
             }
         )
@@ -136,6 +139,13 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
     minus_best = _minus_first(table, lambda at, best: paired_difference(reached[at], reached[best])[:3])
     table[_MINUS_BEST] = [minus_best[at] for at in table.index]
     return table
+
+
+def _most_parameters(folds: pd.DataFrame) -> float:
+    """Return the largest number of fitted parameters; NaN where no fold knows it, and in runs of earlier versions."""
+    if "n_parameters" not in folds or folds["n_parameters"].isna().all():
+        return float("nan")
+    return float(folds["n_parameters"].max())
 
 
 def _minus_first(

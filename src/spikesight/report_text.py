@@ -47,6 +47,7 @@ def methods(record: RunRecord) -> list[str]:
     return [
         f"Test trials: {_set_aside(record)} Everything that is fitted saw training trials only; a test trial was read "
         "once, to be scored.",
+        *_context_and_drift(record.results),
         _constants(record.results),
         f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
         f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
@@ -106,6 +107,37 @@ def _set_aside(record: RunRecord) -> str:
     )
 
 
+def asked_of_counts(results: pd.DataFrame) -> str:
+    """Name context and detrending in a few words; "" where there is neither, or in a run of a version without them."""
+    first = results.iloc[0]
+    context, detrend = (str(first.get(name) or "") for name in ("context", "detrend"))
+    parts = [f"context {context}"] if context else []
+    return ", ".join([*parts, f"detrended over {detrend}"] if detrend else parts)
+
+
+def _context_and_drift(results: pd.DataFrame) -> list[str]:
+    """Say what was put beside each trial's own counts, and what was taken away from them."""
+    first = results.iloc[0]
+    context, detrend = (str(first.get(name) or "") for name in ("context", "detrend"))
+    sentences = []
+    if context:
+        sentences.append(
+            "Context: every decoder saw, beside a trial's own counts, those of neighbouring presentations "
+            f"({context}). The gap is at least as wide, so that no presentation is in a training row and in a test "
+            "row. The row "
+            "'neighbours alone' is fa-lda without a trial's own bins: what they tell by themselves."
+        )
+    if detrend:
+        n_trials, _, causal = detrend.partition(", ")
+        which = f"{n_trials} trials before each trial" if causal else f"{n_trials} trials on either side of each trial"
+        sentences.append(
+            f"Drift: the running mean of square-root counts over the {which} was taken away inside each fold, from "
+            "training rows that of training rows and from test rows that of test rows, without labels."
+            + ("" if causal else " An experiment under way does not know later trials: it has the causal form.")
+        )
+    return [" ".join(sentences)] if sentences else []
+
+
 def _constants(results: pd.DataFrame) -> str:
     """How the decoders' own constants were set."""
     selections = set(results["selection"])
@@ -157,10 +189,16 @@ def _data(record: RunRecord) -> str:
 
 def _bins(card: Mapping[str, Any]) -> str:
     """How time was cut."""
-    number = int(card["n_bins"])
+    number = int(card.get("n_own_bins", card["n_bins"]))
+    beside = f", with those of neighbours ({card['context']}) beside them" if card.get("context") else ""
+    return _own_bins(card, number) + beside
+
+
+def _own_bins(card: Mapping[str, Any], number: int) -> str:
     if card.get("bin_size") and card.get("window"):
         low, high = (1000 * float(edge) for edge in card["window"])
-        return f"{number} bins of {1000 * float(card['bin_size']):g} ms from {low:g} to {high:g} ms"
+        bins = "one bin" if number == 1 else f"{number} bins"
+        return f"{bins} of {1000 * float(card['bin_size']):g} ms from {low:g} to {high:g} ms"
     return "one bin over each presentation" if number == 1 else f"{number} bins over each presentation"
 
 

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.data.binning import bin_spikes
+from spikesight.data.context import context_of, describe_context, own_bins
 from spikesight.data.presentations import Trials
 from spikesight.schema import AREA, BLANK_FRAME, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TIME, TRIAL, UNIT
 
@@ -40,10 +41,14 @@ def session_card(dataset: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-able. ``units_per_area`` and ``median_rate_per_area`` (spikes/s) list areas by falling number of units;
+        JSON-able. ``n_bins`` counts the bins of neighbouring presentations (``context``) too, ``n_own_bins`` does not.
+        ``units_per_area`` and ``median_rate_per_area`` (spikes/s) list areas by falling number of units;
         ``dropped_units`` and ``dropped_trials`` map a reason to a number.
     """
     attrs = dataset.attrs
+    n_bins = dataset.sizes[TIME]
+    context = describe_context(*context_of(dataset))
+    dataset = dataset.isel({TIME: list(own_bins(dataset))})  # rates are those of a trial's own bins
     areas = dataset[AREA].to_series().astype(str).where(lambda area: area != "", "not given")
     per_area = areas.value_counts()
     seconds = float(_recorded_seconds(dataset).sum())
@@ -63,7 +68,9 @@ def session_card(dataset: xr.Dataset) -> dict[str, Any]:
         "n_units": dataset.sizes[UNIT],
         "units_per_area": {str(area): int(count) for area, count in per_area.items()},
         "median_rate_per_area": {str(area): _number(rates[areas == area].median()) for area in per_area.index},
-        "n_bins": dataset.sizes[TIME],
+        "n_bins": n_bins,
+        "n_own_bins": dataset.sizes[TIME],
+        "context": context,
         "bin_size": _number(attrs.get("bin_size")),
         "window": _window(attrs.get("window")),
         "dropped_units": _reasons(attrs.get("dropped_units")),

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikesight.report import REPORT
+from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
 from spikesight.statistics import WHAT_INTERVALS_COVER
 from spikesight.tracking import LOG
@@ -137,10 +138,11 @@ def _by_session(per_session: pd.DataFrame) -> Table:
 
 
 def _title(record: RunRecord) -> str:
-    """Stimulus, target, blanks, splitter and gap."""
+    """Stimulus, target, blanks, splitter, gap, context and detrending."""
     row = record.results.iloc[0]
     blanks = {"kept": ", blanks kept", "dropped": ", blanks dropped"}.get(str(row["blanks"]), "")
-    return f"{row['target']} of {row['stimulus']}{blanks}; {row['splitter']}, gap {row['gap']}"
+    counts = asked_of_counts(record.results)
+    return f"{row['target']} of {row['stimulus']}{blanks}; {row['splitter']}, gap {row['gap']}{counts and '; '}{counts}"
 
 
 def _accuracy(row: "pd.Series[Any]") -> str:
