@@ -16,6 +16,7 @@ from spikesight.networks.attention_kernels import (
     Floats,
     kernel,
     linear_edge_score,
+    score_rows,
     self_scores,
     take_rows,
     take_tile,
@@ -24,12 +25,14 @@ from spikesight.networks.attention_kernels import (
 )
 from spikesight.networks.attention_lanes import (
     LANES,
+    TILE,
     exponential,
     fma,
     load,
-    positive_part,
+    load_row,
     splat,
     store,
+    store_row,
     total,
     where_nonzero,
     where_positive,
@@ -37,65 +40,43 @@ from spikesight.networks.attention_lanes import (
 
 
 @kernel
-def _score_and_match_rows(
-    rows: Floats, linear: Floats, n_rows: int, targets: Floats, grads: Floats, weights: Floats, first: int,
-    constants: Floats, edge_score: float, scores: Floats, matches: Floats,
-) -> None:  # fmt: skip
-    """Score a block of sources for a tile of targets, and multiply source and gradient of the output."""
+def _match_rows(rows: Floats, n_rows: int, width: int, grads: Floats, matches: Floats) -> None:
+    """Multiply each source of a block with the gradient of each output of a tile."""
+    zero = splat(grads, 0.0)
     for r in range(0, n_rows, UNROLLED):
-        i = first + r
-        for j in range(0, targets.shape[1], LANES):
-            w0, w1, w2, w3 = (
-                load(weights, i, j),
-                load(weights, i + 1, j),
-                load(weights, i + 2, j),
-                load(weights, i + 3, j),
-            )
-            slope, zero = splat(targets, edge_score), splat(targets, 0.0)
-            s0 = fma(w0, slope, splat(targets, linear[r]))
-            s1 = fma(w1, slope, splat(targets, linear[r + 1]))
-            s2 = fma(w2, slope, splat(targets, linear[r + 2]))
-            s3 = fma(w3, slope, splat(targets, linear[r + 3]))
+        for j in range(0, width, LANES):
             m0, m1, m2, m3 = zero, zero, zero, zero
-            for c in range(targets.shape[0]):
-                t, g = load(targets, c, j), load(grads, c, j)
-                e, b = splat(targets, constants[0, c]), splat(targets, constants[1, c])
-                x = splat(targets, rows[r, c])
-                s0, m0 = fma(b, positive_part(fma(w0, e, t + x)), s0), fma(g, x, m0)
-                x = splat(targets, rows[r + 1, c])
-                s1, m1 = fma(b, positive_part(fma(w1, e, t + x)), s1), fma(g, x, m1)
-                x = splat(targets, rows[r + 2, c])
-                s2, m2 = fma(b, positive_part(fma(w2, e, t + x)), s2), fma(g, x, m2)
-                x = splat(targets, rows[r + 3, c])
-                s3, m3 = fma(b, positive_part(fma(w3, e, t + x)), s3), fma(g, x, m3)
-            store(scores, r, j, s0)
-            store(scores, r + 1, j, s1)
-            store(scores, r + 2, j, s2)
-            store(scores, r + 3, j, s3)
-            store(matches, r, j, m0)
-            store(matches, r + 1, j, m1)
-            store(matches, r + 2, j, m2)
-            store(matches, r + 3, j, m3)
+            n0, n1, n2, n3 = zero, zero, zero, zero
+            for c in range(0, grads.shape[0], 2):
+                g, h = load(grads, c, j), load(grads, c + 1, j)
+                m0, n0 = fma(g, splat(grads, rows[r, c]), m0), fma(h, splat(grads, rows[r, c + 1]), n0)
+                m1, n1 = fma(g, splat(grads, rows[r + 1, c]), m1), fma(h, splat(grads, rows[r + 1, c + 1]), n1)
+                m2, n2 = fma(g, splat(grads, rows[r + 2, c]), m2), fma(h, splat(grads, rows[r + 2, c + 1]), n2)
+                m3, n3 = fma(g, splat(grads, rows[r + 3, c]), m3), fma(h, splat(grads, rows[r + 3, c + 1]), n3)
+            store(matches, r, j, m0 + n0)
+            store(matches, r + 1, j, m1 + n1)
+            store(matches, r + 2, j, m2 + n2)
+            store(matches, r + 3, j, m3 + n3)
 
 
 @kernel
 def _score_gradients(
-    n_rows: int, weights: Floats, first: int, targets_sums: Floats, edge_score: float, scores: Floats, matches: Floats,
-    row_sums: Floats, weight_grads: Floats,
+    n_rows: int, width: int, weights: Floats, first: int, target_sums: Floats, edge_score: float, scores: Floats,
+    matches: Floats, row_sums: Floats, weight_grads: Floats,
 ) -> float:  # fmt: skip
     """Turn scores into attention weights and matches into gradients of scores, in place.
 
-    ``targets_sums`` holds per target the logarithm of the softmax's sum, and delta. Adds the linear half's part to
+    ``target_sums`` holds per target the logarithm of the softmax's sum, and delta. Adds the linear half's part to
     ``weight_grads``; returns the sum of weight times gradient.
     """
     zero, slope = splat(scores, 0.0), splat(scores, edge_score)
     weighted = zero
     for r in range(n_rows):
         row = zero
-        for j in range(0, scores.shape[1], LANES):
+        for j in range(0, width, LANES):
             w = load(weights, first + r, j)
-            alpha = where_nonzero(w, exponential(load(scores, r, j) - load(targets_sums, 0, j)), zero)
-            gradient = alpha * (load(matches, r, j) - load(targets_sums, 1, j))
+            alpha = where_nonzero(w, exponential(load(scores, r, j) - load(target_sums, 0, j)), zero)
+            gradient = alpha * (load(matches, r, j) - load(target_sums, 1, j))
             store(scores, r, j, alpha)
             store(matches, r, j, gradient)
             row = row + gradient
@@ -107,13 +88,13 @@ def _score_gradients(
 
 
 @kernel
-def _spread_messages(n_rows: int, alphas: Floats, grads: Floats, row_grads: Floats) -> None:
+def _spread_messages(n_rows: int, width: int, alphas: Floats, grads: Floats, row_grads: Floats) -> None:
     """Set the gradient that sources get by way of the messages they send."""
     for r in range(0, n_rows, 2):
         for c in range(0, grads.shape[0], 2):
             ee = splat(grads, 0.0)
             eo, oe, oo = ee, ee, ee
-            for j in range(0, grads.shape[1], LANES):
+            for j in range(0, width, LANES):
                 a, b = load(alphas, r, j), load(alphas, r + 1, j)
                 g, h = load(grads, c, j), load(grads, c + 1, j)
                 ee, eo = fma(a, g, ee), fma(a, h, eo)
@@ -126,48 +107,47 @@ def _spread_messages(n_rows: int, alphas: Floats, grads: Floats, row_grads: Floa
 
 @kernel
 def _spread_scores(
-    rows: Floats, n_rows: int, targets: Floats, weights: Floats, first: int, constants: Floats, gradients: Floats,
-    kinks: Floats, target_kinks: Floats, channel_kinks: Floats, weight_grads: Floats,
+    rows: Floats, n_rows: int, width: int, targets: Floats, weights: Floats, first: int, constants: Floats,
+    gradients: Floats, kinks: Floats, target_kinks: Floats, channel_kinks: Floats, weight_grads: Floats,
 ) -> None:  # fmt: skip
     """Add up g [z > 0]: per source (set) and target, weighted by the edge per channel, weighted by b e per edge."""
     zero = splat(targets, 0.0)
-    for r in range(0, n_rows, 2):
+    for r in range(0, n_rows, UNROLLED):
         i = first + r
-        for c in range(0, targets.shape[0], 2):
-            x00, x01 = splat(targets, rows[r, c]), splat(targets, rows[r, c + 1])
-            x10, x11 = splat(targets, rows[r + 1, c]), splat(targets, rows[r + 1, c + 1])
-            e0, e1 = splat(targets, constants[0, c]), splat(targets, constants[0, c + 1])
-            b0, b1 = splat(targets, constants[3, c]), splat(targets, constants[3, c + 1])
-            k00, k01, k10, k11 = zero, zero, zero, zero
-            v0, v1 = load(channel_kinks, c, 0), load(channel_kinks, c + 1, 0)
-            for j in range(0, targets.shape[1], LANES):
-                wa, wb, ga, gb = (
-                    load(weights, i, j),
-                    load(weights, i + 1, j),
-                    load(gradients, r, j),
-                    load(gradients, r + 1, j),
-                )
+        for c in range(targets.shape[0]):
+            x0, x1 = splat(targets, rows[r, c]), splat(targets, rows[r + 1, c])
+            x2, x3 = splat(targets, rows[r + 2, c]), splat(targets, rows[r + 3, c])
+            e, b = splat(targets, constants[0, c]), splat(targets, constants[3, c])
+            k0, k1, k2, k3 = zero, zero, zero, zero
+            v0, v1, v2, v3 = load_row(channel_kinks, c), zero, zero, zero
+            for j in range(0, width, LANES):
                 t = load(targets, c, j)
-                ya = where_positive(fma(wa, e0, t + x00), ga)
-                yb = where_positive(fma(wb, e0, t + x10), gb)
-                k00, k10 = k00 + ya, k10 + yb
-                v0 = fma(wa, ya, fma(wb, yb, v0))
-                store(target_kinks, c, j, load(target_kinks, c, j) + (ya + yb))
-                da, db = fma(b0, ya, load(weight_grads, i, j)), fma(b0, yb, load(weight_grads, i + 1, j))
-                t = load(targets, c + 1, j)
-                ya = where_positive(fma(wa, e1, t + x01), ga)
-                yb = where_positive(fma(wb, e1, t + x11), gb)
-                k01, k11 = k01 + ya, k11 + yb
-                v1 = fma(wa, ya, fma(wb, yb, v1))
-                store(target_kinks, c + 1, j, load(target_kinks, c + 1, j) + (ya + yb))
-                store(weight_grads, i, j, fma(b1, ya, da))
-                store(weight_grads, i + 1, j, fma(b1, yb, db))
-            store(channel_kinks, c, 0, v0)
-            store(channel_kinks, c + 1, 0, v1)
-            kinks[r, c] = total(k00)
-            kinks[r, c + 1] = total(k01)
-            kinks[r + 1, c] = total(k10)
-            kinks[r + 1, c + 1] = total(k11)
+                w = load(weights, i, j)
+                g0 = where_positive(fma(w, e, t + x0), load(gradients, r, j))
+                v0 = fma(w, g0, v0)
+                store(weight_grads, i, j, fma(b, g0, load(weight_grads, i, j)))
+                k0 = k0 + g0
+                w = load(weights, i + 1, j)
+                g1 = where_positive(fma(w, e, t + x1), load(gradients, r + 1, j))
+                v1 = fma(w, g1, v1)
+                store(weight_grads, i + 1, j, fma(b, g1, load(weight_grads, i + 1, j)))
+                k1 = k1 + g1
+                w = load(weights, i + 2, j)
+                g2 = where_positive(fma(w, e, t + x2), load(gradients, r + 2, j))
+                v2 = fma(w, g2, v2)
+                store(weight_grads, i + 2, j, fma(b, g2, load(weight_grads, i + 2, j)))
+                k2 = k2 + g2
+                w = load(weights, i + 3, j)
+                g3 = where_positive(fma(w, e, t + x3), load(gradients, r + 3, j))
+                v3 = fma(w, g3, v3)
+                store(weight_grads, i + 3, j, fma(b, g3, load(weight_grads, i + 3, j)))
+                k3 = k3 + g3
+                store(target_kinks, c, j, load(target_kinks, c, j) + ((g0 + g1) + (g2 + g3)))
+            store_row(channel_kinks, c, (v0 + v1) + (v2 + v3))
+            kinks[r, c] = total(k0)
+            kinks[r + 1, c] = total(k1)
+            kinks[r + 2, c] = total(k2)
+            kinks[r + 3, c] = total(k3)
 
 
 @kernel
@@ -185,17 +165,17 @@ def _finish_rows(
 
 @kernel
 def _self_gradients(
-    sources: Floats, targets: Floats, grads: Floats, constants: Floats, targets_sums: Floats, scores: Floats,
-    source_grads: Floats, target_kinks: Floats,
+    sources: Floats, targets: Floats, width: int, grads: Floats, constants: Floats, target_sums: Floats,
+    scores: Floats, source_grads: Floats, target_kinks: Floats,
 ) -> None:  # fmt: skip
     """Set, per target of a tile, what its edge to itself gives; ``scores`` holds score, g and the attention weight."""
-    self_scores(sources, targets, constants, scores)
-    for j in range(0, targets.shape[1], LANES):
+    self_scores(sources, targets, width, constants, scores)
+    for j in range(0, width, LANES):
         match = splat(targets, 0.0)
         for c in range(targets.shape[0]):
             match = fma(load(sources, c, j), load(grads, c, j), match)
-        alpha = exponential(load(scores, 0, j) - load(targets_sums, 0, j))
-        gradient = alpha * (match - load(targets_sums, 1, j))
+        alpha = exponential(load(scores, 0, j) - load(target_sums, 0, j))
+        gradient = alpha * (match - load(target_sums, 1, j))
         store(scores, 1, j, gradient)
         for c in range(targets.shape[0]):
             own = load(sources, c, j)
@@ -207,12 +187,12 @@ def _self_gradients(
 
 @kernel
 def _finish_tile(
-    sources: Floats, targets: Floats, first: int, slope: float, constants: Floats, self_gradients: Floats,
+    sources: Floats, targets: Floats, width: int, first: int, slope: float, constants: Floats, self_gradients: Floats,
     source_grads: Floats, target_kinks: Floats, source_grad: Floats, target_grad: Floats, attention_sums: Floats,
 ) -> None:  # fmt: skip
     """Write the gradients of a tile's targets, and add those by their edges to themselves."""
     n_units, n_channels = source_grad.shape
-    for j in range(min(targets.shape[1], n_units - first)):
+    for j in range(min(width, n_units - first)):
         for c in range(n_channels):
             source_grad[first + j, c] += source_grads[c, j]
             target_grad[first + j, c] = constants[1, c] * target_kinks[c, j]
@@ -222,11 +202,11 @@ def _finish_tile(
 
 
 @kernel
-def _take_sums(out: Floats, grad: Floats, log_sums: Floats, first: int, target_sums: Floats) -> None:
+def _take_sums(out: Floats, grad: Floats, log_sums: Floats, first: int, width: int, target_sums: Floats) -> None:
     """Copy a tile's logarithms of the softmax's sums, and work out its deltas."""
     n_units, n_channels = out.shape
     target_sums[:] = 0
-    for j in range(min(target_sums.shape[1], n_units - first)):
+    for j in range(min(width, n_units - first)):
         target_sums[0, j] = log_sums[first + j]
         for c in range(n_channels):
             target_sums[1, j] += out[first + j, c] * grad[first + j, c]
@@ -244,44 +224,43 @@ def dense_backward(
     """
     n_slices, n_units, n_channels = source.shape
     width, padded, dtype = tile_width(n_units), constants.shape[1], source.dtype
-    weight_tile, weight_grads = np.empty((n_units + ROWS, width), dtype), np.empty((n_units + ROWS, width), dtype)
-    tiles = np.zeros((5, padded, width), dtype)
+    weight_tile, weight_grads = np.empty((n_units + ROWS, TILE), dtype), np.empty((n_units + ROWS, TILE), dtype)
+    tiles = np.zeros((5, padded, TILE), dtype)
     targets, sources, grads, target_kinks, source_grads = tiles[0], tiles[1], tiles[2], tiles[3], tiles[4]
     blocks = np.zeros((3, ROWS, padded), dtype)
     rows, row_grads, kinks = blocks[0], blocks[1], blocks[2]
     linear, row_sums = np.zeros(ROWS, dtype), np.zeros(ROWS, dtype)
-    scores, matches = np.empty((ROWS, width), dtype), np.empty((ROWS, width), dtype)
-    target_sums, own = np.zeros((2, width), dtype), np.zeros((2, width), dtype)
+    scores, matches = np.empty((ROWS, TILE), dtype), np.empty((ROWS, TILE), dtype)
+    target_sums, own = np.zeros((2, TILE), dtype), np.zeros((2, TILE), dtype)
     channel_kinks = np.empty((padded, LANES), dtype)
     edge_score = linear_edge_score(constants)
     sums[:] = 0
     for first in range(0, n_units, width):
-        take_weights(weights, first, weight_tile)
+        take_weights(weights, first, width, weight_tile)
         weight_grads[:] = 0
         for s in range(n_slices):
-            take_tile(target[s], first, targets)
-            take_tile(source[s], first, sources)
-            take_tile(grad[s], first, grads)
-            _take_sums(out[s], grad[s], log_sums[s], first, target_sums)
-            _self_gradients(sources, targets, grads, constants, target_sums, own, source_grads, target_kinks)
+            take_tile(target[s], first, width, targets)
+            take_tile(source[s], first, width, sources)
+            take_tile(grad[s], first, width, grads)
+            _take_sums(out[s], grad[s], log_sums[s], first, width, target_sums)
+            _self_gradients(sources, targets, width, grads, constants, target_sums, own, source_grads, target_kinks)
             channel_kinks[:] = 0
             weighted = 0.0
             for i in range(0, n_units, ROWS):
                 n_rows = take_rows(source[s], i, constants, rows, linear)
-                _score_and_match_rows(
-                    rows, linear, n_rows, targets, grads, weight_tile, i, constants, edge_score, scores, matches
-                )
+                score_rows(rows, linear, n_rows, targets, width, weight_tile, i, constants, edge_score, scores)
+                _match_rows(rows, n_rows, width, grads, matches)
                 weighted += _score_gradients(
-                    n_rows, weight_tile, i, target_sums, edge_score, scores, matches, row_sums, weight_grads
+                    n_rows, width, weight_tile, i, target_sums, edge_score, scores, matches, row_sums, weight_grads
                 )
-                _spread_messages(n_rows, scores, grads, row_grads)
+                _spread_messages(n_rows, width, scores, grads, row_grads)
                 _spread_scores(
-                    rows, n_rows, targets, weight_tile, i, constants, matches, kinks, target_kinks, channel_kinks,
-                    weight_grads,
+                    rows, n_rows, width, targets, weight_tile, i, constants, matches, kinks, target_kinks,
+                    channel_kinks, weight_grads,
                 )  # fmt: skip
                 _finish_rows(rows, i, slope, constants, row_grads, row_sums, kinks, source_grad[s], sums[0])
             _finish_tile(
-                sources, targets, first, slope, constants, own, source_grads, target_kinks, source_grad[s],
+                sources, targets, width, first, slope, constants, own, source_grads, target_kinks, source_grad[s],
                 target_grad[s], sums[0],
             )  # fmt: skip
             for c in range(n_channels):

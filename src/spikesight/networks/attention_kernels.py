@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from spikesight.networks.attention_lanes import (
     LANES,
+    TILE,
     exponential,
     fma,
     larger,
@@ -38,8 +39,6 @@ ROWS: Final = 32
 """Sources in a block: their scores for one tile of targets stay in the nearest cache."""
 UNROLLED: Final = 4
 """Sources that one pass over the channels serves."""
-WIDEST_TILE: Final = 128
-"""Targets in a tile, at most."""
 NO_SCORE: Final = -1e30
 """Below every score of an edge; finite, so that differences are."""
 
@@ -58,7 +57,7 @@ def kernel(function: F) -> F:
 @kernel
 def tile_width(n_units: int) -> int:
     """Cut the units into tiles of about one width, a multiple of the lanes."""
-    n_tiles = (n_units + WIDEST_TILE - 1) // WIDEST_TILE
+    n_tiles = (n_units + TILE - 1) // TILE
     return (n_units + n_tiles * LANES - 1) // (n_tiles * LANES) * LANES
 
 
@@ -90,23 +89,23 @@ def linear_edge_score(constants: Floats) -> float:
 
 
 @kernel
-def take_tile(values: Floats, first: int, tile: Floats) -> None:
+def take_tile(values: Floats, first: int, width: int, tile: Floats) -> None:
     """Transpose ``values[first:]`` (units, channels) into a tile (channels, targets); absent units become zero."""
     n_units, n_channels = values.shape
-    for j in range(tile.shape[1]):
+    for j in range(width):
         for c in range(n_channels):
             tile[c, j] = values[first + j, c] if first + j < n_units else 0
 
 
 @kernel
-def take_weights(weights: Floats, first: int, tile: Floats) -> None:
+def take_weights(weights: Floats, first: int, width: int, tile: Floats) -> None:
     """Copy the columns of a tile of targets; edges of a unit to itself and of absent units become zero."""
     n_units = weights.shape[0]
     tile[:] = 0
     for i in range(n_units):
-        for j in range(min(tile.shape[1], n_units - first)):
+        for j in range(min(width, n_units - first)):
             tile[i, j] = weights[i, first + j]
-        if first <= i < first + tile.shape[1]:
+        if first <= i < first + width:
             tile[i, i - first] = 0
 
 
@@ -116,18 +115,19 @@ def take_rows(source: Floats, first: int, constants: Floats, rows: Floats, linea
     n_units, n_channels = source.shape
     n_rows: int = min(ROWS, (n_units - first + UNROLLED - 1) // UNROLLED * UNROLLED)
     for r in range(n_rows):
-        linear[r] = 0
+        score = constants.dtype.type(0)
         for c in range(n_channels):
             value = source[first + r, c] if first + r < n_units else 0
             rows[r, c] = value
-            linear[r] += value * constants[2, c]
+            score += value * constants[2, c]
+        linear[r] = score
     return n_rows
 
 
 @kernel
-def self_scores(sources: Floats, targets: Floats, constants: Floats, scores: Floats) -> None:
+def self_scores(sources: Floats, targets: Floats, width: int, constants: Floats, scores: Floats) -> None:
     """Score every target of a tile for itself: no edge weight."""
-    for j in range(0, targets.shape[1], LANES):
+    for j in range(0, width, LANES):
         score = splat(targets, 0.0)
         for c in range(targets.shape[0]):
             own = load(sources, c, j)
@@ -138,13 +138,13 @@ def self_scores(sources: Floats, targets: Floats, constants: Floats, scores: Flo
 
 @kernel
 def score_rows(
-    rows: Floats, linear: Floats, n_rows: int, targets: Floats, weights: Floats, first: int, constants: Floats,
-    edge_score: float, scores: Floats,
+    rows: Floats, linear: Floats, n_rows: int, targets: Floats, width: int, weights: Floats, first: int,
+    constants: Floats, edge_score: float, scores: Floats,
 ) -> None:  # fmt: skip
     """Score a block of sources for a tile of targets."""
     for r in range(0, n_rows, UNROLLED):
         i = first + r
-        for j in range(0, targets.shape[1], LANES):
+        for j in range(0, width, LANES):
             w0, w1, w2, w3 = (
                 load(weights, i, j),
                 load(weights, i + 1, j),
@@ -169,13 +169,15 @@ def score_rows(
 
 
 @kernel
-def _weigh_block(n_rows: int, weights: Floats, first: int, scores: Floats, running: Floats, out: Floats) -> None:
+def _weigh_block(
+    n_rows: int, width: int, weights: Floats, first: int, scores: Floats, running: Floats, out: Floats
+) -> None:
     """Turn a block's scores into weights relative to the largest score so far; rescale what was summed before.
 
     ``running`` holds the largest score and the sum of the weights per target; ``out`` (channels, targets).
     """
     zero, none = splat(scores, 0.0), splat(scores, NO_SCORE)
-    for j in range(0, scores.shape[1], LANES):
+    for j in range(0, width, LANES):
         before = load(running, 0, j)
         top = before
         for r in range(n_rows):
@@ -194,17 +196,25 @@ def _weigh_block(n_rows: int, weights: Floats, first: int, scores: Floats, runni
 
 
 @kernel
-def _add_messages(rows: Floats, n_rows: int, weights: Floats, out: Floats) -> None:
+def _add_messages(rows: Floats, n_rows: int, width: int, weights: Floats, out: Floats) -> None:
     """Add the weighted sources of a block to the tile's output (channels, targets)."""
+    zero = splat(out, 0.0)
     for c in range(0, out.shape[0], 2):
-        for j in range(0, out.shape[1], LANES):
-            even_out, odd_out = load(out, c, j), load(out, c + 1, j)
-            for r in range(n_rows):
-                weight = load(weights, r, j)
-                even_out = fma(weight, splat(out, rows[r, c]), even_out)
-                odd_out = fma(weight, splat(out, rows[r, c + 1]), odd_out)
-            store(out, c, j, even_out)
-            store(out, c + 1, j, odd_out)
+        d = c + 1
+        for j in range(0, width, LANES):
+            c0, c1, c2, c3 = load(out, c, j), zero, zero, zero
+            d0, d1, d2, d3 = load(out, d, j), zero, zero, zero
+            for r in range(0, n_rows, UNROLLED):  # eight sums, none of which waits for another
+                w = load(weights, r, j)
+                c0, d0 = fma(w, splat(out, rows[r, c]), c0), fma(w, splat(out, rows[r, d]), d0)
+                w = load(weights, r + 1, j)
+                c1, d1 = fma(w, splat(out, rows[r + 1, c]), c1), fma(w, splat(out, rows[r + 1, d]), d1)
+                w = load(weights, r + 2, j)
+                c2, d2 = fma(w, splat(out, rows[r + 2, c]), c2), fma(w, splat(out, rows[r + 2, d]), d2)
+                w = load(weights, r + 3, j)
+                c3, d3 = fma(w, splat(out, rows[r + 3, c]), c3), fma(w, splat(out, rows[r + 3, d]), d3)
+            store(out, c, j, (c0 + c1) + (c2 + c3))
+            store(out, d, j, (d0 + d1) + (d2 + d3))
 
 
 @kernel
@@ -214,28 +224,28 @@ def dense_forward(
     """Attend: fill ``out`` (slices, units, channels) and the logarithm of each softmax's sum (slices, units)."""
     n_slices, n_units, n_channels = source.shape
     width, padded, dtype = tile_width(n_units), constants.shape[1], source.dtype
-    weight_tile = np.empty((n_units + ROWS, width), dtype)
+    weight_tile = np.empty((n_units + ROWS, TILE), dtype)
     targets, sources, summed = (
-        np.zeros((padded, width), dtype),
-        np.zeros((padded, width), dtype),
-        np.zeros((padded, width), dtype),
+        np.zeros((padded, TILE), dtype),
+        np.zeros((padded, TILE), dtype),
+        np.zeros((padded, TILE), dtype),
     )
     rows, linear = np.zeros((ROWS, padded), dtype), np.zeros(ROWS, dtype)
-    scores, running = np.empty((ROWS, width), dtype), np.empty((2, width), dtype)
+    scores, running = np.empty((ROWS, TILE), dtype), np.empty((2, TILE), dtype)
     edge_score = linear_edge_score(constants)
     for first in range(0, n_units, width):
-        take_weights(weights, first, weight_tile)
+        take_weights(weights, first, width, weight_tile)
         for s in range(n_slices):
-            take_tile(target[s], first, targets)
-            take_tile(source[s], first, sources)
-            self_scores(sources, targets, constants, running)
+            take_tile(target[s], first, width, targets)
+            take_tile(source[s], first, width, sources)
+            self_scores(sources, targets, width, constants, running)
             running[1, :] = 1
             summed[:] = sources
             for i in range(0, n_units, ROWS):
                 n_rows = take_rows(source[s], i, constants, rows, linear)
-                score_rows(rows, linear, n_rows, targets, weight_tile, i, constants, edge_score, scores)
-                _weigh_block(n_rows, weight_tile, i, scores, running, summed)
-                _add_messages(rows, n_rows, scores, summed)
+                score_rows(rows, linear, n_rows, targets, width, weight_tile, i, constants, edge_score, scores)
+                _weigh_block(n_rows, width, weight_tile, i, scores, running, summed)
+                _add_messages(rows, n_rows, width, scores, summed)
             for j in range(min(width, n_units - first)):
                 log_sums[s, first + j] = running[0, j] + np.log(running[1, j])
                 for c in range(n_channels):
@@ -249,21 +259,21 @@ def dense_weight_sums(
     """Add the attention weights of all slices up, (source unit, target unit)."""
     n_slices, n_units, _ = source.shape
     width, padded, dtype = tile_width(n_units), constants.shape[1], source.dtype
-    weight_tile = np.empty((n_units + ROWS, width), dtype)
-    targets, sources = np.zeros((padded, width), dtype), np.zeros((padded, width), dtype)
+    weight_tile = np.empty((n_units + ROWS, TILE), dtype)
+    targets, sources = np.zeros((padded, TILE), dtype), np.zeros((padded, TILE), dtype)
     rows, linear = np.zeros((ROWS, padded), dtype), np.zeros(ROWS, dtype)
-    scores, own = np.empty((ROWS, width), dtype), np.empty((1, width), dtype)
+    scores, own = np.empty((ROWS, TILE), dtype), np.empty((1, TILE), dtype)
     edge_score = linear_edge_score(constants)
     sums[:] = 0
     for first in range(0, n_units, width):
-        take_weights(weights, first, weight_tile)
+        take_weights(weights, first, width, weight_tile)
         for s in range(n_slices):
-            take_tile(target[s], first, targets)
-            take_tile(source[s], first, sources)
-            self_scores(sources, targets, constants, own)
+            take_tile(target[s], first, width, targets)
+            take_tile(source[s], first, width, sources)
+            self_scores(sources, targets, width, constants, own)
             for i in range(0, n_units, ROWS):
                 n_rows = take_rows(source[s], i, constants, rows, linear)
-                score_rows(rows, linear, n_rows, targets, weight_tile, i, constants, edge_score, scores)
+                score_rows(rows, linear, n_rows, targets, width, weight_tile, i, constants, edge_score, scores)
                 for r in range(min(n_rows, n_units - i)):
                     for j in range(min(width, n_units - first)):
                         if weight_tile[i + r, j] != 0:

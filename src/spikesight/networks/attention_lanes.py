@@ -7,10 +7,13 @@ numbers give the same bits.
 
 For compiled functions only::
 
-    v = load(array, row, column)           # array[row, column : column + LANES]; 2-D, C-contiguous
-    v = fma(v, splat(array, 2.0), w)       # v * 2 + w, lane by lane
-    store(array, row, column, v)
+    v = load(tile, row, column)            # tile[row, column : column + LANES] of a (rows, TILE) array
+    v = fma(v, splat(tile, 2.0), w)        # v * 2 + w, lane by lane
+    store(tile, row, column, v)
+    store_row(array, row, v)               # array[row] of a (rows, LANES) array
     s = total(v)                           # the sum of the lanes
+
+numba keeps compiled kernels per source file: after a change here, change or touch the files of the kernels too.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, misc"
@@ -26,6 +29,9 @@ from numba.extending import intrinsic, models, overload, register_model
 
 LANES: Final = 8
 """Numbers in a vector: 256 bits of float32."""
+
+TILE: Final = 128
+"""Columns of the arrays that `load` and `store` take."""
 
 _LOG2_E: Final = 1.4426950408889634
 _LN2_PARTS: Final = {32: (0.693359375, -2.12194440054690583e-4), 64: (0.6931471803691238, 1.9082149292705877e-10)}
@@ -83,21 +89,34 @@ def _address(context, builder, signature, arguments):
     """Where ``array[row, column]`` and the numbers behind it are, and the bytes of one number."""
     kind = signature.args[0]
     array = context.make_array(kind)(context, builder, arguments[0])
-    indices = [
+    row, column = (
         context.cast(builder, index, index_kind, types.intp)
         for index, index_kind in zip(arguments[1:3], signature.args[1:3], strict=True)
-    ]
-    address = cgutils.get_item_pointer(context, builder, kind, array, indices, wraparound=False)
+    )
+    address = cgutils.get_item_pointer(context, builder, kind, array, (row, column), wraparound=False)
     vector = ir.VectorType(context.get_value_type(kind.dtype), LANES)
     return builder.bitcast(address, vector.as_pointer()), kind.dtype.bitwidth // 8
 
 
+def _tile_address(context, builder, signature, arguments):
+    """Where ``tile[row, column]`` is: by the constant ``TILE``, so that rows of a tile share one pointer."""
+    kind = signature.args[0]
+    array = context.make_array(kind)(context, builder, arguments[0])
+    row, column = (
+        context.cast(builder, index, index_kind, types.intp)
+        for index, index_kind in zip(arguments[1:3], signature.args[1:3], strict=True)
+    )
+    place = builder.add(builder.mul(row, ir.Constant(row.type, TILE)), column)
+    vector = ir.VectorType(context.get_value_type(kind.dtype), LANES)
+    return builder.bitcast(builder.gep(array.data, [place]), vector.as_pointer()), kind.dtype.bitwidth // 8
+
+
 @instruction
 def load(typing_context, array, row, column):
-    """Read ``array[row, column : column + LANES]``."""
+    """Read ``array[row, column : column + LANES]`` of an array of the shape (rows, TILE)."""
 
     def code(context, builder, signature, arguments):
-        address, size = _address(context, builder, signature, arguments)
+        address, size = _tile_address(context, builder, signature, arguments)
         return builder.load(address, align=size)
 
     return Lanes(array.dtype)(array, row, column), code
@@ -105,14 +124,46 @@ def load(typing_context, array, row, column):
 
 @instruction
 def store(typing_context, array, row, column, lanes):
-    """Write ``array[row, column : column + LANES]``."""
+    """Write ``array[row, column : column + LANES]`` of an array of the shape (rows, TILE)."""
 
     def code(context, builder, signature, arguments):
-        address, size = _address(context, builder, signature, arguments)
+        address, size = _tile_address(context, builder, signature, arguments)
         builder.store(arguments[3], address, align=size)
         return context.get_dummy_value()
 
     return types.none(array, row, column, lanes), code
+
+
+def _row_address(context, builder, signature, arguments):
+    """Where row ``row`` of a (rows, LANES) array is; quicker than by the strides, which compiled code must look up."""
+    kind = signature.args[0]
+    array = context.make_array(kind)(context, builder, arguments[0])
+    row = context.cast(builder, arguments[1], signature.args[1], types.intp)
+    vector = ir.VectorType(context.get_value_type(kind.dtype), LANES)
+    return builder.gep(builder.bitcast(array.data, vector.as_pointer()), [row]), kind.dtype.bitwidth // 8
+
+
+@instruction
+def load_row(typing_context, array, row):
+    """Read row ``row`` of an array of the shape (rows, LANES)."""
+
+    def code(context, builder, signature, arguments):
+        address, size = _row_address(context, builder, signature, arguments)
+        return builder.load(address, align=size)
+
+    return Lanes(array.dtype)(array, row), code
+
+
+@instruction
+def store_row(typing_context, array, row, lanes):
+    """Write row ``row`` of an array of the shape (rows, LANES)."""
+
+    def code(context, builder, signature, arguments):
+        address, size = _row_address(context, builder, signature, arguments)
+        builder.store(arguments[2], address, align=size)
+        return context.get_dummy_value()
+
+    return types.none(array, row, lanes), code
 
 
 @instruction

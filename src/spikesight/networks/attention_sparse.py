@@ -19,10 +19,10 @@ from spikesight.networks.attention_lanes import (
     exponential,
     fma,
     larger,
-    load,
+    load_row,
     positive_part,
     splat,
-    store,
+    store_row,
     total,
     transpose_square,
     where_nonzero,
@@ -67,8 +67,8 @@ def _linear_scores(sources: Floats, constants: Floats, n_channels: int, linear: 
     for i in range(linear.shape[0]):
         score = splat(linear, 0.0)
         for c in range(n_channels):
-            score = fma(splat(linear, constants[2, c]), load(sources, i * n_channels + c, 0), score)
-        store(linear, i, 0, score)
+            score = fma(splat(linear, constants[2, c]), load_row(sources, i * n_channels + c), score)
+        store_row(linear, i, score)
 
 
 @kernel
@@ -84,24 +84,24 @@ def _score_edges(
         w0, w1 = splat(scores, weights[j, k]), splat(scores, weights[j, k + 1])
         w2, w3 = splat(scores, weights[j, k + 2]), splat(scores, weights[j, k + 3])
         slope = splat(scores, edge_score)
-        s0, s1 = fma(w0, slope, load(linear, i0, 0)), fma(w1, slope, load(linear, i1, 0))
-        s2, s3 = fma(w2, slope, load(linear, i2, 0)), fma(w3, slope, load(linear, i3, 0))
+        s0, s1 = fma(w0, slope, load_row(linear, i0)), fma(w1, slope, load_row(linear, i1))
+        s2, s3 = fma(w2, slope, load_row(linear, i2)), fma(w3, slope, load_row(linear, i3))
         i0, i1, i2, i3 = i0 * n_channels, i1 * n_channels, i2 * n_channels, i3 * n_channels
         for c in range(n_channels):
-            y, e, b = load(targets, t + c, 0), splat(scores, constants[0, c]), splat(scores, constants[1, c])
-            s0 = fma(b, positive_part(fma(w0, e, y + load(sources, i0 + c, 0))), s0)
-            s1 = fma(b, positive_part(fma(w1, e, y + load(sources, i1 + c, 0))), s1)
-            s2 = fma(b, positive_part(fma(w2, e, y + load(sources, i2 + c, 0))), s2)
-            s3 = fma(b, positive_part(fma(w3, e, y + load(sources, i3 + c, 0))), s3)
-        store(scores, k, 0, s0)
-        store(scores, k + 1, 0, s1)
-        store(scores, k + 2, 0, s2)
-        store(scores, k + 3, 0, s3)
-    own = load(linear, j, 0)
+            y, e, b = load_row(targets, t + c), splat(scores, constants[0, c]), splat(scores, constants[1, c])
+            s0 = fma(b, positive_part(fma(w0, e, y + load_row(sources, i0 + c))), s0)
+            s1 = fma(b, positive_part(fma(w1, e, y + load_row(sources, i1 + c))), s1)
+            s2 = fma(b, positive_part(fma(w2, e, y + load_row(sources, i2 + c))), s2)
+            s3 = fma(b, positive_part(fma(w3, e, y + load_row(sources, i3 + c))), s3)
+        store_row(scores, k, s0)
+        store_row(scores, k + 1, s1)
+        store_row(scores, k + 2, s2)
+        store_row(scores, k + 3, s3)
+    own = load_row(linear, j)
     for c in range(n_channels):
         b = splat(scores, constants[1, c])
-        own = fma(b, positive_part(load(targets, t + c, 0) + load(sources, t + c, 0)), own)
-    store(scores, n_edges, 0, own)
+        own = fma(b, positive_part(load_row(targets, t + c) + load_row(sources, t + c)), own)
+    store_row(scores, n_edges, own)
 
 
 @kernel
@@ -109,19 +109,35 @@ def _softmax(j: int, weights: Floats, scores: Floats) -> None:
     """Turn the scores of the edges into unit ``j`` into attention weights, in place; 0 where there is no edge."""
     n_edges = weights.shape[1]
     zero, none = splat(scores, 0.0), splat(scores, NO_SCORE)
-    top = load(scores, n_edges, 0)
+    top = load_row(scores, n_edges)
     for k in range(n_edges):
-        top = larger(top, where_nonzero(splat(scores, weights[j, k]), load(scores, k, 0), none))
-    own = exponential(load(scores, n_edges, 0) - top)
+        top = larger(top, where_nonzero(splat(scores, weights[j, k]), load_row(scores, k), none))
+    own = exponential(load_row(scores, n_edges) - top)
     summed = own
     for k in range(n_edges):
-        alpha = where_nonzero(splat(scores, weights[j, k]), exponential(load(scores, k, 0) - top), zero)
+        alpha = where_nonzero(splat(scores, weights[j, k]), exponential(load_row(scores, k) - top), zero)
         summed = summed + alpha
-        store(scores, k, 0, alpha)
+        store_row(scores, k, alpha)
     share = splat(scores, 1.0) / summed
     for k in range(n_edges):
-        store(scores, k, 0, load(scores, k, 0) * share)
-    store(scores, n_edges, 0, own * share)
+        store_row(scores, k, load_row(scores, k) * share)
+    store_row(scores, n_edges, own * share)
+
+
+@kernel
+def _receive(j: int, edges: Indices, sources: Floats, n_channels: int, alphas: Floats, out: Floats) -> None:
+    """Write the sum of the weighted sources of unit ``j``; four sums at a time, none has to wait for another."""
+    n_edges = edges.shape[1]
+    t = j * n_channels
+    own = load_row(alphas, n_edges)
+    for c in range(n_channels):
+        m0, m1, m2, m3 = own * load_row(sources, t + c), splat(out, 0.0), splat(out, 0.0), splat(out, 0.0)
+        for k in range(0, n_edges, EDGES_AT_A_TIME):
+            m0 = fma(load_row(alphas, k), load_row(sources, edges[j, k] * n_channels + c), m0)
+            m1 = fma(load_row(alphas, k + 1), load_row(sources, edges[j, k + 1] * n_channels + c), m1)
+            m2 = fma(load_row(alphas, k + 2), load_row(sources, edges[j, k + 2] * n_channels + c), m2)
+            m3 = fma(load_row(alphas, k + 3), load_row(sources, edges[j, k + 3] * n_channels + c), m3)
+        store_row(out, t + c, (m0 + m1) + (m2 + m3))
 
 
 @kernel
@@ -144,12 +160,7 @@ def sparse_forward(
     for j in range(n_units):
         _score_edges(j, edges, weights, sources, targets, linear, constants, n_channels, edge_score, alphas)
         _softmax(j, weights, alphas)
-        t = j * n_channels
-        for c in range(n_channels):
-            message = load(alphas, n_edges, 0) * load(sources, t + c, 0)
-            for k in range(n_edges):
-                message = fma(load(alphas, k, 0), load(sources, edges[j, k] * n_channels + c, 0), message)
-            store(targets, t + c, 0, message)  # in place: this target is not needed any more
+        _receive(j, edges, sources, n_channels, alphas, targets)  # in place: this target is not needed any more
     _put_slices(targets, first, out)
 
 
@@ -160,45 +171,84 @@ def _score_gradients(
     """Set the gradients of the scores of the edges into unit ``j``, its edge to itself last."""
     n_edges = edges.shape[1]
     t = j * n_channels
-    delta = splat(alphas, 0.0)
-    for k in range(n_edges + 1):
-        i = (edges[j, k] if k < n_edges else j) * n_channels
-        match = splat(alphas, 0.0)
+    zero = splat(alphas, 0.0)
+    for k in range(0, n_edges, EDGES_AT_A_TIME):
+        i0, i1, i2, i3 = edges[j, k], edges[j, k + 1], edges[j, k + 2], edges[j, k + 3]
+        i0, i1, i2, i3 = i0 * n_channels, i1 * n_channels, i2 * n_channels, i3 * n_channels
+        m0, m1, m2, m3 = zero, zero, zero, zero
         for c in range(n_channels):
-            match = fma(load(sources, i + c, 0), load(grads, t + c, 0), match)
-        delta = fma(load(alphas, k, 0), match, delta)
-        store(gradients, k, 0, match)
+            grad = load_row(grads, t + c)
+            m0, m1 = fma(load_row(sources, i0 + c), grad, m0), fma(load_row(sources, i1 + c), grad, m1)
+            m2, m3 = fma(load_row(sources, i2 + c), grad, m2), fma(load_row(sources, i3 + c), grad, m3)
+        store_row(gradients, k, m0)
+        store_row(gradients, k + 1, m1)
+        store_row(gradients, k + 2, m2)
+        store_row(gradients, k + 3, m3)
+    match = zero
+    for c in range(n_channels):
+        match = fma(load_row(sources, t + c), load_row(grads, t + c), match)
+    store_row(gradients, n_edges, match)
+    delta = zero
     for k in range(n_edges + 1):
-        store(gradients, k, 0, load(alphas, k, 0) * (load(gradients, k, 0) - delta))
+        delta = fma(load_row(alphas, k), load_row(gradients, k), delta)
+    for k in range(n_edges + 1):
+        store_row(gradients, k, load_row(alphas, k) * (load_row(gradients, k) - delta))
 
 
 @kernel
-def _spread_edge(
-    i: int, j: int, weight: Any, alpha_row: int, sources: Floats, targets: Floats, grads: Floats, constants: Floats,
-    n_channels: int, alphas: Floats, gradients: Floats, source_grads: Floats, target_kinks: Floats, sums: Floats,
-) -> float:  # fmt: skip
-    """Add what one edge gives source, target, attention and edge vector; return the kinks' share for its weight."""
-    w, g, alpha = splat(alphas, weight), load(gradients, alpha_row, 0), load(alphas, alpha_row, 0)
-    edge = splat(alphas, 0.0)
-    s, t = i * n_channels, j * n_channels
+def _spread_pair(
+    j: int, k: int, edges: Indices, weights: Floats, sources: Floats, targets: Floats, grads: Floats,
+    constants: Floats, n_channels: int, edge_score: float, alphas: Floats, gradients: Floats, source_grads: Floats,
+    linear_grads: Floats, kinks: Floats, sums: Floats, weight_grad: Floats,
+) -> None:  # fmt: skip
+    """Add what two edges into unit ``j`` give sources, target, attention, edge vector and their own weights."""
+    wa, wb = splat(alphas, weights[j, k]), splat(alphas, weights[j, k + 1])
+    ga, gb = load_row(gradients, k), load_row(gradients, k + 1)
+    alpha_a, alpha_b = load_row(alphas, k), load_row(alphas, k + 1)
+    edge_a, edge_b = splat(alphas, edge_score) * ga, splat(alphas, edge_score) * gb
+    a, b, t = edges[j, k], edges[j, k + 1], j * n_channels
+    store_row(linear_grads, a, load_row(linear_grads, a) + ga)
+    store_row(linear_grads, b, load_row(linear_grads, b) + gb)
+    store_row(sums, 2 * n_channels, fma(wa, ga, fma(wb, gb, load_row(sums, 2 * n_channels))))
+    a, b = a * n_channels, b * n_channels
     for c in range(n_channels):
-        z = fma(w, splat(alphas, constants[0, c]), load(targets, t + c, 0) + load(sources, s + c, 0))
+        y, e, grad = load_row(targets, t + c), splat(alphas, constants[0, c]), load_row(grads, t + c)
+        scale, by_edge = splat(alphas, constants[1, c]), splat(alphas, constants[3, c])
+        za = fma(wa, e, y + load_row(sources, a + c))
+        ka = where_positive(za, ga)
+        store_row(source_grads, a + c, fma(scale, ka, fma(alpha_a, grad, load_row(source_grads, a + c))))
+        zb = fma(wb, e, y + load_row(sources, b + c))
+        kb = where_positive(zb, gb)
+        store_row(source_grads, b + c, fma(scale, kb, fma(alpha_b, grad, load_row(source_grads, b + c))))
+        edge_a, edge_b = fma(by_edge, ka, edge_a), fma(by_edge, kb, edge_b)
+        store_row(kinks, c, load_row(kinks, c) + (ka + kb))
+        store_row(sums, 2 * c, fma(za, ka, fma(zb, kb, load_row(sums, 2 * c))))
+        store_row(sums, 2 * c + 1, fma(wa, ka, fma(wb, kb, load_row(sums, 2 * c + 1))))
+    weight_grad[j, k] = total(edge_a)
+    weight_grad[j, k + 1] = total(edge_b)
+
+
+@kernel
+def _spread_own(
+    j: int, sources: Floats, targets: Floats, grads: Floats, constants: Floats, n_channels: int, alpha: Any, g: Any,
+    source_grads: Floats, kinks: Floats, sums: Floats,
+) -> None:  # fmt: skip
+    """Add what the edge of unit ``j`` to itself gives source, target and attention."""
+    for c in range(n_channels):
+        row = j * n_channels + c
+        z = load_row(targets, row) + load_row(sources, row)
         kink = where_positive(z, g)
-        by_message = fma(alpha, load(grads, t + c, 0), load(source_grads, s + c, 0))
-        store(source_grads, s + c, 0, fma(splat(alphas, constants[1, c]), kink, by_message))
-        store(target_kinks, c, 0, load(target_kinks, c, 0) + kink)
-        store(sums, c, 0, fma(z, kink, load(sums, c, 0)))
-        store(sums, n_channels + c, 0, fma(w, kink, load(sums, n_channels + c, 0)))
-        edge = fma(splat(alphas, constants[3, c]), kink, edge)
-    by_kinks: float = total(edge)
-    return by_kinks
+        by_message = fma(alpha, load_row(grads, row), load_row(source_grads, row))
+        store_row(source_grads, row, fma(splat(kinks, constants[1, c]), kink, by_message))
+        store_row(kinks, c, load_row(kinks, c) + kink)
+        store_row(sums, 2 * c, fma(z, kink, load_row(sums, 2 * c)))
 
 
 @kernel
 def _flush(sums: Floats, totals: Floats) -> None:
     """Move running sums per lane to float64, before they lose digits."""
     for row in range(sums.shape[0]):
-        totals[row] += total(load(sums, row, 0))
+        totals[row] += total(load_row(sums, row))
     sums[:] = 0
 
 
@@ -212,10 +262,10 @@ def _finish_sources(
         a, rest = splat(linear, constants[2, c]), splat(linear, 0.0)
         for i in range(linear.shape[0]):
             row = i * n_channels + c
-            g = load(linear, i, 0)
-            store(source_grads, row, 0, fma(a, g, load(source_grads, row, 0)))
-            rest = fma(load(sources, row, 0), g, rest)
-        totals[c] = (1 - slope) * totals[c] + slope * total(rest)
+            g = load_row(linear, i)
+            store_row(source_grads, row, fma(a, g, load_row(source_grads, row)))
+            rest = fma(load_row(sources, row), g, rest)
+        totals[2 * c] = (1 - slope) * totals[2 * c] + slope * total(rest)
 
 
 @kernel
@@ -246,20 +296,19 @@ def sparse_backward(
         _softmax(j, weights, alphas)
         _score_gradients(j, edges, sources, grads, n_channels, alphas, gradients)
         kinks[:] = 0
-        for k in range(n_edges + 1):
-            i, weight = (edges[j, k], weights[j, k]) if k < n_edges else (j, weights.dtype.type(0))
-            g = load(gradients, k, 0)
-            store(linear_grads, i, 0, load(linear_grads, i, 0) + g)
-            store(sums, 2 * n_channels, 0, fma(splat(sums, weight), g, load(sums, 2 * n_channels, 0)))
-            by_kinks = _spread_edge(
-                i, j, weight, k, sources, targets, grads, constants, n_channels, alphas, gradients, source_grads,
-                kinks, sums,
+        for k in range(0, n_edges, 2):
+            _spread_pair(
+                j, k, edges, weights, sources, targets, grads, constants, n_channels, edge_score, alphas, gradients,
+                source_grads, linear_grads, kinks, sums, weight_grad,
             )  # fmt: skip
-            if k < n_edges:
-                weight_grad[j, k] = edge_score * total(g) + by_kinks
+        own = load_row(gradients, n_edges)
+        store_row(linear_grads, j, load_row(linear_grads, j) + own)
+        _spread_own(
+            j, sources, targets, grads, constants, n_channels, load_row(alphas, n_edges), own, source_grads, kinks, sums
+        )
         for c in range(n_channels):
             row = j * n_channels + c
-            store(targets, row, 0, splat(kinks, constants[1, c]) * load(kinks, c, 0))  # in place
+            store_row(targets, row, splat(kinks, constants[1, c]) * load_row(kinks, c))  # in place
         if j % _TARGETS_PER_FLUSH == 0 or j == n_units - 1:
             _flush(sums, totals)
     _finish_sources(sources, linear_grads, constants, slope, n_channels, source_grads, totals)
@@ -267,8 +316,8 @@ def sparse_backward(
     _put_slices(targets, first, target_grad)
     for c in range(n_channels):
         weighted = totals[2 * n_channels]
-        kink = totals[n_channels + c]
-        channel_grads[0, c] = totals[c] + slope * constants[0, c] * weighted
+        kink = totals[2 * c + 1]
+        channel_grads[0, c] = totals[2 * c] + slope * constants[0, c] * weighted
         channel_grads[1, c] = constants[2, c] * weighted + constants[1, c] * kink
 
 
