@@ -16,6 +16,7 @@ from spikesight.networks.attention_kernels import (
     Floats,
     kernel,
     linear_edge_score,
+    part,
     score_rows,
     self_scores,
     take_rows,
@@ -39,7 +40,7 @@ from spikesight.networks.attention_lanes import (
 )
 
 
-@kernel
+@part
 def _match_rows(rows: Floats, n_rows: int, width: int, grads: Floats, matches: Floats) -> None:
     """Multiply each source of a block with the gradient of each output of a tile."""
     zero = splat(grads, 0.0)
@@ -59,7 +60,7 @@ def _match_rows(rows: Floats, n_rows: int, width: int, grads: Floats, matches: F
             store(matches, r + 3, j, m3 + n3)
 
 
-@kernel
+@part
 def _score_gradients(
     n_rows: int, width: int, weights: Floats, first: int, target_sums: Floats, edge_score: float, scores: Floats,
     matches: Floats, row_sums: Floats, weight_grads: Floats,
@@ -87,7 +88,7 @@ def _score_gradients(
     return result
 
 
-@kernel
+@part
 def _spread_messages(n_rows: int, width: int, alphas: Floats, grads: Floats, row_grads: Floats) -> None:
     """Set the gradient that sources get by way of the messages they send."""
     for r in range(0, n_rows, 2):
@@ -105,7 +106,7 @@ def _spread_messages(n_rows: int, width: int, alphas: Floats, grads: Floats, row
             row_grads[r + 1, c + 1] = total(oo)
 
 
-@kernel
+@part
 def _spread_scores(
     rows: Floats, n_rows: int, width: int, targets: Floats, weights: Floats, first: int, constants: Floats,
     gradients: Floats, kinks: Floats, target_kinks: Floats, channel_kinks: Floats, weight_grads: Floats,
@@ -150,7 +151,7 @@ def _spread_scores(
             kinks[r + 3, c] = total(k3)
 
 
-@kernel
+@part
 def _finish_rows(
     rows: Floats, first: int, slope: float, constants: Floats, row_grads: Floats, row_sums: Floats, kinks: Floats,
     source_grad: Floats, attention_sums: Floats,
@@ -163,7 +164,7 @@ def _finish_rows(
             attention_sums[c] += rows[r, c] * (slope * row_sums[r] + (1 - slope) * kinks[r, c])
 
 
-@kernel
+@part
 def _self_gradients(
     sources: Floats, targets: Floats, width: int, grads: Floats, constants: Floats, target_sums: Floats,
     scores: Floats, source_grads: Floats, target_kinks: Floats,
@@ -185,7 +186,7 @@ def _self_gradients(
             store(source_grads, c, j, fma(alpha, load(grads, c, j), by_score))
 
 
-@kernel
+@part
 def _finish_tile(
     sources: Floats, targets: Floats, width: int, first: int, slope: float, constants: Floats, self_gradients: Floats,
     source_grads: Floats, target_kinks: Floats, source_grad: Floats, target_grad: Floats, attention_sums: Floats,
@@ -201,7 +202,7 @@ def _finish_tile(
             attention_sums[c] += by_source + (1 - slope) * target_kinks[c, j] * targets[c, j]
 
 
-@kernel
+@part
 def _take_sums(out: Floats, grad: Floats, log_sums: Floats, first: int, width: int, target_sums: Floats) -> None:
     """Copy a tile's logarithms of the softmax's sums, and work out its deltas."""
     n_units, n_channels = out.shape

@@ -54,14 +54,19 @@ def kernel(function: F) -> F:
         return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
 
 
-@kernel
+def part(function: F) -> F:
+    """Compile a part of kernels, which nothing but compiled code calls: a third less to compile."""
+    return numba.njit(function, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[call-overload,no-any-return]
+
+
+@part
 def tile_width(n_units: int) -> int:
     """Cut the units into tiles of about one width, a multiple of the lanes."""
     n_tiles = (n_units + TILE - 1) // TILE
     return (n_units + n_tiles * LANES - 1) // (n_tiles * LANES) * LANES
 
 
-@kernel
+@part
 def even(n_channels: int) -> int:
     """Round up: channels are taken in pairs."""
     return n_channels + n_channels % 2
@@ -79,7 +84,7 @@ def channel_constants(edge_vector: Floats, attention: Floats, slope: float) -> F
     return constants
 
 
-@kernel
+@part
 def linear_edge_score(constants: Floats) -> float:
     """Work out what an edge of weight 1 adds to a score by the linear half."""
     result = 0.0
@@ -88,7 +93,7 @@ def linear_edge_score(constants: Floats) -> float:
     return result
 
 
-@kernel
+@part
 def take_tile(values: Floats, first: int, width: int, tile: Floats) -> None:
     """Transpose ``values[first:]`` (units, channels) into a tile (channels, targets); absent units become zero."""
     n_units, n_channels = values.shape
@@ -97,7 +102,7 @@ def take_tile(values: Floats, first: int, width: int, tile: Floats) -> None:
             tile[c, j] = values[first + j, c] if first + j < n_units else 0
 
 
-@kernel
+@part
 def take_weights(weights: Floats, first: int, width: int, tile: Floats) -> None:
     """Copy the columns of a tile of targets; edges of a unit to itself and of absent units become zero."""
     n_units = weights.shape[0]
@@ -109,7 +114,7 @@ def take_weights(weights: Floats, first: int, width: int, tile: Floats) -> None:
             tile[i, i - first] = 0
 
 
-@kernel
+@part
 def take_rows(source: Floats, first: int, constants: Floats, rows: Floats, linear: Floats) -> int:
     """Copy a block of sources, padded with zeros, and its linear scores; return how many rows are to be worked on."""
     n_units, n_channels = source.shape
@@ -124,7 +129,7 @@ def take_rows(source: Floats, first: int, constants: Floats, rows: Floats, linea
     return n_rows
 
 
-@kernel
+@part
 def self_scores(sources: Floats, targets: Floats, width: int, constants: Floats, scores: Floats) -> None:
     """Score every target of a tile for itself: no edge weight."""
     for j in range(0, width, LANES):
@@ -136,7 +141,7 @@ def self_scores(sources: Floats, targets: Floats, width: int, constants: Floats,
         store(scores, 0, j, score)
 
 
-@kernel
+@part
 def score_rows(
     rows: Floats, linear: Floats, n_rows: int, targets: Floats, width: int, weights: Floats, first: int,
     constants: Floats, edge_score: float, scores: Floats,
@@ -168,7 +173,7 @@ def score_rows(
             store(scores, r + 3, j, s3)
 
 
-@kernel
+@part
 def _weigh_block(
     n_rows: int, width: int, weights: Floats, first: int, scores: Floats, running: Floats, out: Floats
 ) -> None:
@@ -195,7 +200,7 @@ def _weigh_block(
             store(out, c, j, load(out, c, j) * shrink)
 
 
-@kernel
+@part
 def _add_messages(rows: Floats, n_rows: int, width: int, weights: Floats, out: Floats) -> None:
     """Add the weighted sources of a block to the tile's output (channels, targets)."""
     zero = splat(out, 0.0)

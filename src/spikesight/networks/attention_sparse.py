@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from spikesight.networks.attention_kernels import NO_SCORE, Floats, kernel, linear_edge_score
+from spikesight.networks.attention_kernels import NO_SCORE, Floats, kernel, linear_edge_score, part
 from spikesight.networks.attention_lanes import (
     LANES,
     exponential,
@@ -37,7 +37,7 @@ _TARGETS_PER_FLUSH: Final = 32
 """Targets whose sums are added in the precision of the arrays, before they go to float64."""
 
 
-@kernel
+@part
 def _take_slices(values: Floats, first: int, tile: Floats) -> None:
     """Transpose slices from ``first`` of ``values`` (slices, numbers) into ``tile`` (numbers, lanes), or zeros."""
     n_slices, n_numbers = values.shape
@@ -49,7 +49,7 @@ def _take_slices(values: Floats, first: int, tile: Floats) -> None:
             tile[m, lane] = values[first + lane, m] if first + lane < n_slices else 0
 
 
-@kernel
+@part
 def _put_slices(tile: Floats, first: int, values: Floats) -> None:
     """Transpose ``tile`` (numbers, lanes) back into slices from ``first`` of ``values`` (slices, numbers)."""
     n_slices, n_numbers = values.shape
@@ -61,7 +61,7 @@ def _put_slices(tile: Floats, first: int, values: Floats) -> None:
             values[first + lane, m] = tile[m, lane]
 
 
-@kernel
+@part
 def _linear_scores(sources: Floats, constants: Floats, n_channels: int, linear: Floats) -> None:
     """Write the linear half of the score of each unit as a source, (units, lanes)."""
     for i in range(linear.shape[0]):
@@ -71,7 +71,7 @@ def _linear_scores(sources: Floats, constants: Floats, n_channels: int, linear: 
         store_row(linear, i, score)
 
 
-@kernel
+@part
 def _score_edges(
     j: int, edges: Indices, weights: Floats, sources: Floats, targets: Floats, linear: Floats, constants: Floats,
     n_channels: int, edge_score: float, scores: Floats,
@@ -104,7 +104,7 @@ def _score_edges(
     store_row(scores, n_edges, own)
 
 
-@kernel
+@part
 def _softmax(j: int, weights: Floats, scores: Floats) -> None:
     """Turn the scores of the edges into unit ``j`` into attention weights, in place; 0 where there is no edge."""
     n_edges = weights.shape[1]
@@ -124,7 +124,7 @@ def _softmax(j: int, weights: Floats, scores: Floats) -> None:
     store_row(scores, n_edges, own * share)
 
 
-@kernel
+@part
 def _receive(j: int, edges: Indices, sources: Floats, n_channels: int, alphas: Floats, out: Floats) -> None:
     """Write the sum of the weighted sources of unit ``j``; four sums at a time, none has to wait for another."""
     n_edges = edges.shape[1]
@@ -164,7 +164,7 @@ def sparse_forward(
     _put_slices(targets, first, out)
 
 
-@kernel
+@part
 def _score_gradients(
     j: int, edges: Indices, sources: Floats, grads: Floats, n_channels: int, alphas: Floats, gradients: Floats
 ) -> None:
@@ -195,7 +195,7 @@ def _score_gradients(
         store_row(gradients, k, load_row(alphas, k) * (load_row(gradients, k) - delta))
 
 
-@kernel
+@part
 def _spread_pair(
     j: int, k: int, edges: Indices, weights: Floats, sources: Floats, targets: Floats, grads: Floats,
     constants: Floats, n_channels: int, edge_score: float, alphas: Floats, gradients: Floats, source_grads: Floats,
@@ -228,7 +228,7 @@ def _spread_pair(
     weight_grad[j, k + 1] = total(edge_b)
 
 
-@kernel
+@part
 def _spread_own(
     j: int, sources: Floats, targets: Floats, grads: Floats, constants: Floats, n_channels: int, alpha: Any, g: Any,
     source_grads: Floats, kinks: Floats, sums: Floats,
@@ -244,7 +244,7 @@ def _spread_own(
         store_row(sums, 2 * c, fma(z, kink, load_row(sums, 2 * c)))
 
 
-@kernel
+@part
 def _flush(sums: Floats, totals: Floats) -> None:
     """Move running sums per lane to float64, before they lose digits."""
     for row in range(sums.shape[0]):
@@ -252,7 +252,7 @@ def _flush(sums: Floats, totals: Floats) -> None:
     sums[:] = 0
 
 
-@kernel
+@part
 def _finish_sources(
     sources: Floats, linear: Floats, constants: Floats, slope: float, n_channels: int, source_grads: Floats,
     totals: Floats,
