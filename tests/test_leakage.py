@@ -8,10 +8,10 @@ Each proof is shown to be able to fail, on a deliberate leak.
 """
 
 from dataclasses import dataclass, replace
-from types import FunctionType, MethodType, ModuleType
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -19,6 +19,8 @@ from sklearn.feature_selection import f_classif
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
+from fitted_state import state
+from quick_decoders import briefly, is_network, quick
 from spikesight.benchmark import evaluate
 from spikesight.decoders import registry
 from spikesight.evaluation import Contender, as_problem, contender, fit_fold, run_fold
@@ -38,44 +40,20 @@ LEVEL = 0.999
 """Of the chance interval: some 40 comparisons are made, so that one in 25 such suites would fail by bad luck alone."""
 
 
-# ---------------------------------------------------------------- what a fitted decoder is, to the last bit
+def entry(decoder, selection):
+    """Arguments of ``evaluate``. The candidates of a tuned network are trained briefly.
 
-
-def state(value):
-    """Everything in a fitted object, recursively, as nested tuples that compare bit by bit.
-
-    Seconds are left out. What cannot be taken apart raises: a state that is not seen is not proven equal.
+    What these proofs say of a choice does not hang on how good the candidates are.
     """
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        return ("array", value.dtype.str, value.shape, value.tobytes())
-    if isinstance(value, float | np.floating):
-        return ("float", np.float64(value).tobytes())
-    if value is None or isinstance(value, bool | int | str | bytes | np.generic | np.dtype):
-        return (type(value).__name__, value)
-    if isinstance(value, type | FunctionType | MethodType | ModuleType) or (callable(value) and not vars_of(value)):
-        return ("named", getattr(value, "__qualname__", getattr(value, "__name__", type(value).__qualname__)))
-    if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if not str(key).endswith("_time") and key != "refit_time_"}
-        return (
-            "dict",
-            tuple(sorted(((repr(key), state(item)) for key, item in kept.items()), key=lambda pair: pair[0])),
-        )
-    if isinstance(value, list | tuple | np.ndarray):
-        return (type(value).__name__, tuple(state(item) for item in value))
-    if isinstance(value, set | frozenset):
-        return ("set", tuple(sorted(map(repr, value))))
-    if isinstance(value, np.random.RandomState):
-        return ("RandomState", state(value.get_state()))
-    if vars_of(value):
-        return (type(value).__qualname__, state(vars_of(value)))
-    raise TypeError(f"do not know how to compare {type(value).__qualname__}")
+    if selection == "tuned" and decoder in CHOOSERS and is_network(decoder):
+        return {"decoder": quick(decoder), "selection": selection, "candidates": registry.spec(decoder).candidates}
+    return {"decoder": decoder, "selection": selection}
 
 
-def vars_of(value):
-    if hasattr(value, "__dict__"):
-        return dict(vars(value))
-    reduced = value.__getstate__()
-    return reduced if isinstance(reduced, dict) else {}
+def brief_contender(name, selection):
+    """A registered decoder whose networks, if it has any, are trained briefly: to the bit, long and short are alike."""
+    entrant = contender(name, selection)
+    return replace(entrant, estimator=briefly(entrant.estimator))
 
 
 # ---------------------------------------------------------------- trials
@@ -166,13 +144,13 @@ def the_search(entrant, problem, fold, train, test):
 
 @every_decoder_and_selection
 def test_other_values_in_the_test_rows_leave_fitted_state_and_every_choice_bit_identical(name, selection):
-    for before, after in states_with_and_without_change(contender(name, selection), through_run_fold):
+    for before, after in states_with_and_without_change(brief_contender(name, selection), through_run_fold):
         assert before == after
 
 
 @every_decoder
 def test_other_values_in_the_test_rows_leave_the_accuracy_of_every_candidate_bit_identical(name):
-    before, after = next(states_with_and_without_change(contender(name, "tuned"), the_search))
+    before, after = next(states_with_and_without_change(brief_contender(name, "tuned"), the_search))
     assert before == after
 
 
@@ -182,7 +160,7 @@ def test_other_values_in_some_test_rows_leave_the_answers_to_the_others_bit_iden
     changed = as_problem(with_other_values(SMALL_DATASET, test[::2]))
     answers = []
     for problem in (SMALL, changed):
-        _, _, predictions = run_fold(contender(name, "default"), problem, SPLITTER, 1, (train, test), 0)
+        _, _, predictions = run_fold(brief_contender(name, "default"), problem, SPLITTER, 1, (train, test), 0)
         answers.append(predictions.iloc[1::2][["y_pred", "in_top5", "confidence"]].to_csv())
     assert answers[0] == answers[1]
 
@@ -238,6 +216,16 @@ def test_the_first_proof_sees_a_single_bit():
     assert state(fitted) != before
 
 
+def test_the_first_proof_sees_a_single_bit_in_a_network():
+    fitted = quick("mlp").fit(SMALL.X, SMALL.y)
+    before = state(fitted)
+    assert before == state(quick("mlp").fit(SMALL.X, SMALL.y))
+    weight = next(fitted.network_.parameters())
+    with torch.no_grad():
+        weight.flatten()[0] = weight.flatten()[0].nextafter(torch.tensor(torch.inf))
+    assert state(fitted) != before
+
+
 # ---------------------------------------------------------------- 2. shuffled labels
 
 
@@ -249,7 +237,7 @@ def noise_trials(seed, n_trials=120, n_units=200):
 
 
 def noise_accuracy(decoder, selection="default", choose=lambda dataset: dataset):
-    outcome = evaluate(decoder, choose(dataset_of(*noise_trials(7))), SPLITTER, selection=selection)
+    outcome = evaluate(dataset=choose(dataset_of(*noise_trials(7))), splitter=SPLITTER, **entry(decoder, selection))
     assert outcome.failures.empty, outcome.failures["error"][0]
     return share_correct(outcome.predictions), chance_interval(len(outcome.predictions), 1 / N_CLASSES, LEVEL)
 
@@ -270,10 +258,10 @@ def test_the_second_proof_sees_units_that_were_selected_by_all_labels():
     assert accuracy > high
 
 
-def shuffled_accuracy(decoder, selection="default", **options):
+def shuffled_accuracy(decoder, selection="default"):
     counts, labels, blocks = tuned_trials(3, n_bins=1)
     labels = np.random.default_rng(4).permutation(labels)
-    outcome = evaluate(decoder, dataset_of(counts, labels, blocks), SPLITTER, selection=selection, **options)
+    outcome = evaluate(dataset=dataset_of(counts, labels, blocks), splitter=SPLITTER, **entry(decoder, selection))
     assert outcome.failures.empty, outcome.failures["error"][0]
     return share_correct(outcome.predictions), chance_interval(len(labels), 1 / N_CLASSES, LEVEL)
 
@@ -346,7 +334,7 @@ DRIFT_BOUND = chance_interval(N_RUNS, 1 / N_CLASSES, LEVEL).high
 def drift_accuracy(decoder, splitter, selection="default"):
     accuracies = []
     for seed in DRIFT_SEEDS:
-        outcome = evaluate(decoder, dataset_of(*drifting_trials(seed)), splitter, selection=selection)
+        outcome = evaluate(dataset=dataset_of(*drifting_trials(seed)), splitter=splitter, **entry(decoder, selection))
         assert outcome.failures.empty, outcome.failures["error"][0]
         accuracies.append(share_correct(outcome.predictions))
     return np.mean(accuracies)

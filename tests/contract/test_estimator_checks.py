@@ -4,14 +4,34 @@ import os
 import subprocess
 import sys
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
+import pytest
+from sklearn.utils.estimator_checks import check_classifiers_train, parametrize_with_checks
 
+from quick_decoders import is_network, quick
 from spikesight.decoders import registry
 from spikesight.preprocessing import FlattenTrials, SqrtCounts, ZScoreUnits
 
 
-@parametrize_with_checks([registry.make(name) for name in registry.names()])
+def _wants_accuracy(check):
+    return getattr(check, "func", check) is check_classifiers_train
+
+
+@parametrize_with_checks([quick(name) for name in registry.names()])
 def test_decoder_keeps_the_contract_of_scikit_learn(estimator, check):
+    """All checks but one ask nothing of a network that two epochs would not teach it."""
+    if not (_wants_accuracy(check) and "max_epochs" in estimator.get_params()):
+        check(estimator)
+
+
+@pytest.mark.parametrize("name", [name for name in registry.names() if is_network(name)])
+@pytest.mark.parametrize("options", [{}, {"readonly_memmap": True, "X_dtype": "float32"}])
+def test_networks_of_default_length_keep_the_check_that_asks_for_accuracy(name, options):
+    check_classifiers_train(name, registry.make(name), **options)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([registry.make(name) for name in registry.names() if is_network(name)])
+def test_networks_of_default_length_keep_the_whole_contract_of_scikit_learn(estimator, check):
     check(estimator)
 
 
