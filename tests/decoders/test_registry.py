@@ -38,6 +38,18 @@ def test_the_table_holds_the_decoders_of_the_package():
         "poisson-bayes",
         "lda",
         "fa-lda",
+        "mlp",
+        "mlp-deep",
+        "lstm",
+        "gru",
+        "transformer",
+        "cnn",
+        "gcn",
+        "gat",
+        "st-gnn",
+        "st-gcn",
+        "st-gat",
+        "st-transformer",
     ]
     assert registry.DEFAULT == "fa-lda"
 

@@ -248,7 +248,7 @@ def test_trials_reach_the_network_one_presentation_a_row(monkeypatch):
         return forward(self, trials)
 
     monkeypatch.setattr(networks.SpatiotemporalNetwork, "forward", watched)
-    decoder = quick(max_epochs=1).fit(X[TRAIN], Y[TRAIN])
+    decoder = quick(max_epochs=1, input_noise=0.0).fit(X[TRAIN], Y[TRAIN])
     rows = torch.cat(seen).numpy()
     expected = decoder._scaled(np.sqrt(X[TRAIN] + 0.375).astype(np.float32))
     assert rows.shape == expected.shape

@@ -1,5 +1,7 @@
 """Empirical-Bayes class means: how much of what each class adds to a unit is signal."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from spikesight.decoders.base import Floats
@@ -31,7 +33,34 @@ def shrink_by_unit(means: Floats, n_trials: Floats) -> Floats:
 
 
 def shrink_by_unit_and_class(means: Floats, n_trials: Floats) -> Floats:
-    """Shrink class means by Wiener fractions of every unit *and* every pattern over classes.
+    """Shrink class means by Wiener fractions of every unit *and* every pattern over classes: see `learn_signal`.
+
+    Parameters and frame are those of ``shrink_by_unit``.
+    """
+    return learn_signal(means, n_trials).means
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What class means tell of the signal.
+
+    Parameters
+    ----------
+    strength
+        Variance of each unit's signal over classes, ``s``, in units of the noise of averaging, shape (n_units,).
+    covariance
+        Covariance over classes that all units have in common, ``K``, (n_classes, n_classes); its mean variance is 1.
+    means
+        Class means, shrunk to their posterior, (n_classes, n_units).
+    """
+
+    strength: Floats
+    covariance: Floats
+    means: Floats
+
+
+def learn_signal(means: Floats, n_trials: Floats) -> Signal:
+    """Learn by expectation-maximisation how strongly each unit is driven, and which classes drive the units alike.
 
     Parameters and frame are those of ``shrink_by_unit``. The means of unit ``i`` are drawn from a Gaussian with
     covariance ``s_i K``: the covariance over classes ``K`` is common to all units, and ``s_i`` is the strength of unit
@@ -61,4 +90,5 @@ def shrink_by_unit_and_class(means: Floats, n_trials: Floats) -> Floats:
         scale = np.trace(covariance) / n_classes
         covariance = covariance / scale
         strength = np.maximum(strength * scale, _TINY)
-    return np.asarray(patterns @ posterior / root)
+    alike = covariance / (root * root.T)
+    return Signal(strength, alike * (n_classes / np.trace(alike)), np.asarray(patterns @ posterior / root))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from spikesight.decoders.torch_base import TorchDecoder
+from spikesight.errors import ConfigError
 from spikesight.networks.dropout import UnitDropout
 
 
@@ -29,6 +30,8 @@ class MLP(TorchDecoder):
     dropout: float = 0.3
 
     def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
+        if self.n_layers < 1:
+            raise ConfigError(f"expected n_layers of at least 1, got {self.n_layers!r}.")
         layers: list[nn.Module] = [UnitDropout(self.unit_dropout), nn.Flatten()]
         width = n_bins * n_units
         for _ in range(self.n_layers):

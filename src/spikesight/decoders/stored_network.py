@@ -35,4 +35,7 @@ def read_network(decoder: Any, path: Path) -> None:
         network.load_state_dict(weights)
     except (RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise FileFormatError(f"{path} does not hold the weights of {decoder!r}: {error}") from error
+    for name, values in weights.items():
+        if values.is_floating_point() and not values.isfinite().all():
+            raise FileFormatError(f"{path}: the weights {name!r} are not finite; the file is damaged.")
     decoder.network_ = network.eval()

@@ -14,8 +14,11 @@ from sklearn.utils import check_random_state
 from torch import nn
 
 from spikesight.decoders.base import Codes, Floats, ProbabilisticDecoder
+from spikesight.decoders.factor_noise import FactorNoise
+from spikesight.decoders.input_prior import InputPrior
 from spikesight.errors import ConfigError
 from spikesight.networks.devices import one_thread, own_randomness
+from spikesight.networks.priors import ClassMixing, InputNoise
 from spikesight.networks.training import Epoch, TrainingSettings, fit_network
 from spikesight.preprocessing import FLOOR, anscombe, standardise
 
@@ -28,6 +31,10 @@ _CHUNK = 64
 @dataclass(kw_only=True, eq=False, repr=False)
 class TorchDecoder(ProbabilisticDecoder):
     """A network of standardised square-root counts, trained by gradient descent on the cross entropy.
+
+    Before training, noise and signal are learned in closed form from class means and residuals of the training trials:
+    the network gets inputs whose shared noise is whitened and whose units are weighted by their signal, noise is added
+    to them in every training trial, and its scores are those of patterns over classes that drive the units alike.
 
     Subclasses are dataclasses of their parameters, with the same three flags, and write ``_build``.
 
@@ -45,6 +52,12 @@ class TorchDecoder(ProbabilisticDecoder):
         Probability that each training label gives away to all classes alike.
     unit_dropout
         Share of the units that are silenced in a training trial, others each time.
+    noise_factors
+        Factors of the noise that units share, which is whitened; None: the network learns from plain standardised
+        counts, and nothing is known before training.
+    input_noise
+        Standard deviation of the noise that is added to the inputs of a training trial, as a multiple of each unit's
+        own; 0: none is.
     valid_fraction
         Share of the training trials, the last ones, that are set aside to choose the epoch; 0: none are.
     patience
@@ -70,14 +83,32 @@ class TorchDecoder(ProbabilisticDecoder):
         Trained numbers in the network.
     mean_, scale_ : ndarray of shape (n_bins, n_units)
         Mean over the training trials and standard deviation, the latter at least ``floor``.
+    noise_scale_, noise_axes_, noise_variance_ : ndarray of shape (n_columns,), (n_columns, q), (q,)
+        Noise of the standardised counts: see `spikesight.decoders.factor_noise.FactorNoise`.
+    gain_ : ndarray of shape (n_columns,)
+        Weight of each bin of each unit.
+    class_patterns_ : ndarray of shape (n_classes, n_classes)
+        From the network's scores to those of classes.
+
+    Notes
+    -----
+    On two real sessions (81 gabor positions, percent correct in two folds), an MLP of plain standardised counts had
+    36.5, with whitened inputs 40.3, with noise added to them 44.8, with units weighted by their signal 47.5, with
+    patterns over classes 49.0, in half as many epochs 49.9; ``fa-lda`` had 51.1.
+
+    References
+    ----------
+    Bishop (1995), "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7.
     """
 
-    max_epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1
+    max_epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1.0
     label_smoothing: float = 0.1
     unit_dropout: float = 0.3
+    noise_factors: int | None = 60
+    input_noise: float = 1.5
     valid_fraction: float = 0.0
     patience: int | None = None
     floor: float = FLOOR
@@ -117,17 +148,20 @@ class TorchDecoder(ProbabilisticDecoder):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rows = anscombe(trials, np.float32)
         learnt = rows if len(train) == len(rows) else rows[train]
+        held_out = rows[valid]
         self.mean_, self.scale_ = standardise(learnt, self.floor)
-        targets = torch.from_numpy(codes)
         with one_thread():
+            self._keep_prior(self._prior(learnt.reshape(len(learnt), -1), codes[train], seed))
             with own_randomness(torch.device("cpu"), seed):
                 network = self._build(self.n_bins_, self.n_units_, len(self.classes_), learnt)
             self.history_ = fit_network(
-                network,
-                torch.from_numpy(learnt),
-                targets[train],
+                self._surrounded(network),
+                torch.from_numpy(self._white(learnt)),
+                torch.from_numpy(codes[train]),
                 self._settings(),
-                valid=(torch.from_numpy(self._scaled(rows[valid])), targets[valid]) if len(valid) else None,
+                valid=(torch.from_numpy(self._scaled(held_out)), torch.from_numpy(codes[valid]))
+                if len(valid)
+                else None,
                 seed=seed,
                 device=self.device,
                 on_epoch=self.on_epoch,
@@ -139,13 +173,42 @@ class TorchDecoder(ProbabilisticDecoder):
     def _scores(self, trials: NDArray[Any]) -> Floats:
         # in double precision, so that a trial's answer does not hang on which others are decoded with it
         network = copy.deepcopy(self.network_).double().eval()
-        rows = torch.from_numpy(self._scaled(anscombe(trials)))
+        scores = []
         with one_thread(), torch.no_grad():
-            return np.concatenate([network(chunk).numpy() for chunk in torch.split(rows, _CHUNK)])
+            for first in range(0, len(trials), _CHUNK):
+                rows = self._scaled(anscombe(trials[first : first + _CHUNK]))
+                scores.append(network(torch.from_numpy(rows)).numpy() @ self.class_patterns_)
+        return np.concatenate(scores)
 
     def _scaled(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Return square-root counts in deviations of the training trials, in the precision of ``rows``."""
-        return np.asarray((rows - self.mean_.astype(rows.dtype)) / self.scale_.astype(rows.dtype))
+        """Return what the network sees of square-root counts (n_trials, n_bins, n_units), in their precision."""
+        return self._white((rows - self.mean_.astype(rows.dtype)) / self.scale_.astype(rows.dtype))
+
+    def _white(self, rows: NDArray[Any]) -> NDArray[Any]:
+        noise = FactorNoise(self.noise_scale_, self.noise_axes_, self.noise_variance_)
+        return (
+            InputPrior(noise, self.gain_, self.class_patterns_).apply(rows.reshape(len(rows), -1)).reshape(rows.shape)
+        )
+
+    def _prior(self, rows: NDArray[np.float32], codes: Codes, seed: int) -> InputPrior:
+        if self.noise_factors is None:
+            return InputPrior.none(rows.shape[1], len(self.classes_))
+        if self.noise_factors < 0:
+            raise ConfigError(f"expected zero or more noise_factors, or None, got {self.noise_factors!r}.")
+        return InputPrior.fit(rows, codes, len(self.classes_), self.noise_factors, seed)
+
+    def _keep_prior(self, prior: InputPrior) -> None:
+        self.noise_scale_, self.noise_axes_ = prior.noise.private, prior.noise.axes
+        self.noise_variance_, self.gain_, self.class_patterns_ = prior.noise.shared, prior.gain, prior.patterns
+
+    def _surrounded(self, network: nn.Module) -> nn.Module:
+        """Return the network as it is trained: noise before it, patterns over classes behind it."""
+        if not self.input_noise >= 0:
+            raise ConfigError(f"expected input_noise of 0 or more, got {self.input_noise!r}.")
+        deviation = torch.from_numpy(self.input_noise * self.gain_).float().reshape(self.n_bins_, self.n_units_)
+        return nn.Sequential(
+            InputNoise(deviation), network, ClassMixing(torch.from_numpy(self.class_patterns_).float())
+        )
 
     def _settings(self) -> TrainingSettings:
         return TrainingSettings(
