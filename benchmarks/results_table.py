@@ -18,44 +18,64 @@ BEST = "fa-lda"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="run directory of a benchmark of several sessions")
+    parser.add_argument("run", help="run directory of a benchmark")
     record = read_run(parser.parse_args().run)
+    table = record.per_session if record.over_sessions is None else record.over_sessions
+    where = "One session" if record.over_sessions is None else "Mean over sessions"
+    for selection in selections(record.per_session):
+        print(f"\n### {where}, {selection} constants\n")
+        print_table(decoder_rows(table, record.results, selection))
     if record.over_sessions is None:
-        parser.error("expected a run of several sessions")
-    for selection in ("tuned", "default"):
-        print(f"\n### Mean over sessions, {selection} constants\n")
-        print_table(mean_rows(record.over_sessions, selection))
+        return
     print(f"\n### {BEST} against each other decoder, paired over sessions\n")
     print_table(difference_rows(record.per_session))
-    for selection in ("tuned", "default"):
+    gains = graph_rows(record.per_session)
+    if gains:
+        print(
+            "\n### What the graph adds: each graph decoder less itself with the identity graph, paired over sessions\n"
+        )
+        print_table(gains)
+    for selection in selections(record.per_session):
         print(f"\n### Each session, {selection} constants\n")
         print_table(session_rows(record.per_session, selection))
 
 
-def mean_rows(over_sessions: pd.DataFrame, selection: str) -> list[dict[str, str]]:
-    """Build one row per decoder; the chance decoder stands in both tables."""
-    own = over_sessions[over_sessions["selection"].isin([selection, "reference"])]
-    return [
-        {
-            "decoder": row["decoder"],
-            "accuracy": percent(row["accuracy"]),
-            "95 % interval": interval(row),
-            "top-5": percent(row["top5_accuracy"]),
-            "test trials": f"{row['n_trials']:,}",
-            "seconds": f"{row['seconds']:,.0f}",
-        }
-        for row in own.to_dict("records")
-    ]
+def selections(per_session: pd.DataFrame) -> list[str]:
+    """Ways to set constants that the run has rows of."""
+    return [name for name in ("tuned", "default") if (per_session["selection"] == name).any()]
+
+
+def decoder_rows(table: pd.DataFrame, results: pd.DataFrame, selection: str) -> list[dict[str, str]]:
+    """Build one row per decoder, references among them."""
+    own = table[table["selection"].isin([selection, "reference"])]
+    fits = results.groupby(["decoder", "selection"])[["fit_seconds", "n_parameters"]].mean()
+    rows = []
+    for row in own.to_dict("records"):
+        fit = fits.loc[(row["decoder"], row["selection"])]
+        rows.append(
+            {
+                "decoder": row["decoder"],
+                "accuracy": percent(row["accuracy"]),
+                "95 % interval": interval(row),
+                "chance": percent(row["chance"]),
+                "top-5": percent(row["top5_accuracy"]),
+                "test trials": f"{row['n_trials']:,}",
+                "seconds a fit": f"{fit['fit_seconds']:,.1f}",
+                "parameters": "" if pd.isna(fit["n_parameters"]) else f"{fit['n_parameters']:,.0f}",
+            }
+        )
+    return rows
 
 
 def difference_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
     """Compare the best decoder with each other one, tuned with tuned and default with default."""
     rows = []
-    for selection in ("tuned", "default"):
+    for selection in selections(per_session):
         own = per_session[per_session["selection"] == selection]
         table = own.pivot(index="session", columns="decoder", values="accuracy")
         for name in table.mean().sort_values(ascending=False).index.drop(BEST):
-            found = paired_difference(table[BEST], table[name])
+            both = table[[BEST, name]].dropna()  # a decoder that was stopped has not all sessions
+            found = paired_difference(both[BEST], both[name])
             rows.append(
                 {
                     "constants": selection,
@@ -69,6 +89,29 @@ def difference_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
     return rows
 
 
+def graph_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
+    """Compare each graph decoder with its control, where both were run in a session."""
+    control = ", identity graph"
+    table = per_session[per_session["selection"] != "tuned"].pivot(
+        index="session", columns="decoder", values="accuracy"
+    )
+    rows = []
+    for name in [name.removesuffix(control) for name in table.columns if name.endswith(control)]:
+        both = table[[name, name + control]].dropna()
+        found = paired_difference(both[name], both[name + control])
+        rows.append(
+            {
+                "decoder": name,
+                "accuracy": percent(both[name].mean()),
+                "with the identity graph": percent(both[name + control].mean()),
+                "difference (points)": f"{100 * found.mean:+.1f}",
+                "95 % interval": f"[{100 * found.low:.1f}, {100 * found.high:.1f}]",
+                "sessions": str(found.n),
+            }
+        )
+    return rows
+
+
 def session_rows(per_session: pd.DataFrame, selection: str) -> list[dict[str, str]]:
     """Build one row per session, one column per decoder, best decoder first."""
     own = per_session[per_session["selection"] == selection]
@@ -78,7 +121,10 @@ def session_rows(per_session: pd.DataFrame, selection: str) -> list[dict[str, st
         first = cells.iloc[0]
         by_name = {row["decoder"]: row for row in cells.to_dict("records")}
         head = {"session": str(session), "units": str(first["n_units"]), "trials": f"{first['n_trials']:,}"}
-        scores = {name: f"{percent(by_name[name]['accuracy'])} {interval(by_name[name])}" for name in order}
+        scores = {
+            name: f"{percent(by_name[name]['accuracy'])} {interval(by_name[name])}" if name in by_name else "not run"
+            for name in order
+        }
         rows.append({**head, "chance": percent(first["chance"]), **scores})
     return rows
 

@@ -248,7 +248,8 @@ def test_a_stored_decoder_answers_as_it_did_in_the_benchmark(counts, tmp_path, d
     asked = load_config(
         overrides={
             "sources": [counts], "context": "both", "detrend": detrend, "decoders": ["fa-lda"],
-            "selection": ["default"], "n_splits": 3, "gap": 2, "jobs": 1, "save_decoders": True, "out": tmp_path / "run",
+            "selection": ["default"], "n_splits": 3, "gap": 2, "jobs": 1, "save_decoders": True,
+            "out": tmp_path / "run",
         }
     )  # fmt: skip
     run = run_benchmark(asked)

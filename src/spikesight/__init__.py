@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from spikesight.config import BenchmarkConfig, load_config
     from spikesight.data.arrays import to_arrays
     from spikesight.data.binning import bin_periods, bin_spikes
+    from spikesight.data.context import add_context
     from spikesight.data.counts import read_counts, write_counts
     from spikesight.data.nwb import read_session
     from spikesight.data.nwb_write import write_session
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from spikesight.data.session import Session
     from spikesight.data.simulation import simulate_session
     from spikesight.data.unit_filters import UnitFilters
+    from spikesight.detrending import Detrending
     from spikesight.errors import SpikesightError
     from spikesight.experiment import run_benchmark
     from spikesight.report import write_report
@@ -31,6 +33,7 @@ _HOME = {
     "Benchmark": "benchmark",
     "BenchmarkConfig": "config",
     "BlockKFold": "splits",
+    "Detrending": "detrending",
     "LastBlock": "splits",
     "RepeatKFold": "splits",
     "RunDirectory": "tracking",
@@ -38,6 +41,7 @@ _HOME = {
     "SpikesightError": "errors",
     "Trials": "data.presentations",
     "UnitFilters": "data.unit_filters",
+    "add_context": "data.context",
     "bin_periods": "data.binning",
     "bin_spikes": "data.binning",
     "evaluate": "benchmark",
@@ -59,6 +63,7 @@ __all__ = [
     "Benchmark",
     "BenchmarkConfig",
     "BlockKFold",
+    "Detrending",
     "LastBlock",
     "RepeatKFold",
     "RunDirectory",
@@ -66,6 +71,7 @@ __all__ = [
     "SpikesightError",
     "Trials",
     "UnitFilters",
+    "add_context",
     "bin_periods",
     "bin_spikes",
     "evaluate",

@@ -46,8 +46,8 @@ class DecoderSpec:
 
 _NETWORK_CANDIDATES = ((256, 0.3), (256, 0.6), (256, 0.8), (128, 0.6), (512, 0.6))
 """Width and share of silenced units."""
-_GRAPH_CANDIDATES = ((None, 0.3), (None, 0.6), (None, 0.8), ("correlation", 0.3), ("correlation", 0.6))
-"""Graph (None: the decoder's own default) and share of silenced units."""
+_GRAPH_CANDIDATES = ((0.6, 2.0), (0.3, 2.0), (0.8, 2.0), (0.6, 0.5), (0.6, 6.0))
+"""Share of silenced units and weight decay."""
 _FLAT = "every bin of every unit is a feature of its own"
 
 _DECODERS: dict[str, DecoderSpec] = {
@@ -152,37 +152,37 @@ _DECODERS: dict[str, DecoderSpec] = {
     "gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GCN",
         "graph convolution over units, one hidden layer",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin; bins side by side in the read-out",
     ),
     "gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GAT",
         "graph attention over units (GATv2), one hidden layer",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin; bins side by side in the read-out",
     ),
     "st-gnn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGNN",
         "gated message passing over units, then an LSTM over bins",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin, then one bin after the other",
     ),
     "st-gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGCN",
         "graph convolution over units, then an LSTM over bins",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin, then one bin after the other",
     ),
     "st-gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGAT",
         "graph attention over units (GATv2 with edge weights), then an LSTM over bins",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin, then one bin after the other",
     ),
     "st-transformer": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STTransformer",
         "graph convolution over units, then a Transformer over bins",
-        tuple({"graph": g, "unit_dropout": d} for g, d in _GRAPH_CANDIDATES),
+        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
         "messages within each bin, then every bin attends to every other",
     ),
 }

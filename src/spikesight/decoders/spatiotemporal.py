@@ -24,7 +24,7 @@ from spikesight.errors import ConfigError, UnitIdsError
 from spikesight.networks.devices import one_thread
 from spikesight.networks.graph_axes import without_trials
 from spikesight.networks.graph_module import GraphModule, StrongestEdges
-from spikesight.networks.graphs import Graph, LearnedGraph, as_graph
+from spikesight.networks.graphs import CorrelationGraph, Graph, LearnedGraph, as_graph
 from spikesight.networks.spatial import DENSE_LIMIT, N_SOURCES, GATv2, make_spatial
 from spikesight.networks.spatiotemporal import SpatiotemporalNetwork
 from spikesight.networks.temporal import make_temporal
@@ -39,7 +39,8 @@ _WHAT: Final = "the graph that the decoder passed messages over; not connectivit
 class SpatiotemporalDecoder(TorchDecoder):
     """Messages over a graph of units within each bin, then a temporal block over the bins.
 
-    The unit's own value goes past the graph, which only adds to it. With ``spatial="gatv2"`` and more than 500 units,
+    The unit's own value goes past the graph, which only adds to it. Training is short and strongly regularised: few
+    trials of many units are soon learned by heart. With ``spatial="gatv2"`` and more than 500 units,
     each unit attends to its ``n_sources`` strongest incoming edges, chosen anew every epoch.
 
     Parameters
@@ -78,12 +79,15 @@ class SpatiotemporalDecoder(TorchDecoder):
         What ``attention_`` labels; only with ``spatial="gatv2"``.
     """
 
+    max_epochs: int = 12
+    weight_decay: float = 2.0
+    unit_dropout: float = 0.6
     graph: Any = None
     spatial: str = "gcn"
     temporal: str = "lstm"
     readout: str = "trial"
     hidden_size: int = 256
-    unit_features: int = 4
+    unit_features: int = 1
     n_hops: int = 2
     n_sources: int = N_SOURCES
     n_heads: int = 4
@@ -243,12 +247,18 @@ class GAT(SpatiotemporalDecoder):
     spatial: str = "gatv2"
     temporal: str = "none"
 
+    @staticmethod
+    def default_graph() -> Graph:
+        """Return the graph that ``graph=None`` stands for: the strongest correlations of the training trials."""
+        return CorrelationGraph()
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class STGNN(SpatiotemporalDecoder):
     """Message passing within each bin, then an LSTM over bins; parameters as of `SpatiotemporalDecoder`."""
 
     spatial: str = "message-passing"
+    unit_features: int = 2
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -266,6 +276,11 @@ class STGAT(SpatiotemporalDecoder):
     """
 
     spatial: str = "gatv2"
+
+    @staticmethod
+    def default_graph() -> Graph:
+        """Return the graph that ``graph=None`` stands for: the strongest correlations of the training trials."""
+        return CorrelationGraph()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

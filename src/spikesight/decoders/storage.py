@@ -2,8 +2,9 @@
 
 A stored decoder is a folder of two files, or three. ``decoder.json`` holds its registered name, constructor parameters,
 plain fitted values and what the caller wants to remember; ``arrays.npz`` holds its fitted arrays and the ids of its
-units; ``network.safetensors`` holds the weights of a network. Reading imports the class that the registry has under
-that name and nothing else, whatever the file says.
+units; ``network.safetensors`` holds the weights of a network. The fitted members of an ensemble are stored decoders in
+folders within it, ``members_0`` and so on. Reading imports the class that the registry has under a name and nothing
+else, whatever the file says.
 """
 
 import json
@@ -31,6 +32,7 @@ FORMAT: Final = "spikesight-decoder"
 FORMAT_VERSION: Final = 1
 _UNIT_IDS: Final = "unit_ids"
 _NETWORK: Final = "network_"
+_MEMBERS: Final = "members_"
 _FITTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
 """Names of fitted attributes: they end in an underscore and do not begin with one."""
 
@@ -103,7 +105,10 @@ def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
     DecoderError
         If it was stored by a decoder that this installation does not have.
     """
-    folder = Path(folder)
+    return _load(Path(folder), may_have_members=True)
+
+
+def _load(folder: Path, *, may_have_members: bool) -> tuple[Any, dict[str, Any]]:
     description = _read_description(folder)
     arrays = read_npz(_existing(folder / ARRAYS))
     unit_ids = arrays.pop(_UNIT_IDS, None)
@@ -116,6 +121,8 @@ def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
         setattr(decoder, name, value.astype(object) if as_objects else value)
     if hasattr(decoder, "untrained_network"):
         _read_network(decoder, _existing(folder / WEIGHTS))
+    if "members" in decoder.get_params(deep=False):
+        decoder.members_ = _read_members(decoder, folder, may_have_members)
     _check_state(decoder, unit_ids, folder)
     return decoder, {**description["meta"], _UNIT_IDS: np.asarray(unit_ids).tolist()}
 
@@ -123,7 +130,7 @@ def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
 def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
     """Return the fitted arrays, the fitted plain values, and the names of arrays of Python strings.
 
-    A network is left to a file of its own.
+    A network is left to a file of its own, and the members of an ensemble to folders.
     """
     arrays: Arrays = {}
     numbers: dict[str, Any] = {}
@@ -139,7 +146,7 @@ def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
             texts.append(name)
         elif _is_plain(value):
             numbers[name] = value.item() if isinstance(value, np.generic) else value
-        elif name != _NETWORK:
+        elif name not in (_NETWORK, _MEMBERS):
             raise DecoderError(
                 f"cannot store {type(decoder).__name__}.{name}, a {type(value).__name__}: a fitted decoder is stored "
                 "as arrays and plain values, never with pickle."
@@ -176,6 +183,8 @@ def _write_folder(folder: Path, text: str, arrays: Arrays, decoder: Any) -> None
         np.savez(new / ARRAYS, allow_pickle=False, **arrays)
         if hasattr(decoder, _NETWORK):
             _write_network(decoder, new / WEIGHTS)
+        for place, member in enumerate(getattr(decoder, _MEMBERS, ())):
+            save_decoder(member, new / f"{_MEMBERS}{place}", unit_ids=arrays[_UNIT_IDS], meta={})
         if replaces:
             os.replace(folder, old)
         os.replace(new, folder)
@@ -198,6 +207,13 @@ def _read_network(decoder: Any, path: Path) -> None:
     from spikesight.decoders.stored_network import read_network
 
     read_network(decoder, path)
+
+
+def _read_members(decoder: Any, folder: Path, allowed: bool) -> list[Any]:
+    """Load the members of an ensemble. A member has none itself: a link to the folder would never end."""
+    if not (allowed and isinstance(decoder.members, list | tuple)):
+        raise FileFormatError(f"{folder}: {decoder.members!r:.200} are no members of a stored ensemble.")
+    return [_load(folder / f"{_MEMBERS}{place}", may_have_members=False)[0] for place in range(len(decoder.members))]
 
 
 def _existing(path: Path) -> Path:

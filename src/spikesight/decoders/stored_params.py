@@ -1,4 +1,4 @@
-"""Constructor parameters as JSON and arrays: plain values, arrays, lists, graphs and decoders inside decoders.
+"""Constructor parameters as JSON and arrays: plain values, arrays, lists, tables, graphs, and decoders.
 
 A file names classes by the names of two literal tables, the registry of decoders and the sources of graphs. No other
 class is ever made, whatever the file says.
@@ -67,13 +67,15 @@ def _encode(value: Any, arrays: Arrays, where: str, owner: str) -> Any:
     if isinstance(value, list | tuple):
         items = [_encode(item, arrays, f"{where}/{place}", owner) for place, item in enumerate(value)]
         return {type(value).__name__: items}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _encode(item, arrays, f"{where}/{key}", owner) for key, item in value.items()}}
     if type(value).__name__ in _GRAPHS:
         return {"graph": type(value).__name__, "params": encode_params(value, arrays, where)}
     if hasattr(value, "get_params") and hasattr(value, "predict"):
         return {"decoder": _registered(value, where), "params": encode_params(value, arrays, where)}
     raise DecoderError(
         f"cannot store {owner}({where.rpartition('/')[2]}={value!r:.80}): parameters must be numbers, text, None, "
-        "arrays, graphs, registered decoders, or lists of these."
+        "arrays, graphs, registered decoders, or lists and tables of these."
     )
 
 
@@ -92,6 +94,8 @@ def _decode(value: Any, arrays: Arrays) -> Any:
             return [_decode(item, arrays) for item in items]
         case {"tuple": list(items)}:
             return tuple(_decode(item, arrays) for item in items)
+        case {"dict": dict(items)}:
+            return {key: _decode(item, arrays) for key, item in items.items()}
         case {"graph": str(name), "params": dict(params)} if name in _GRAPHS:
             return _graph(name, decode_params(params, arrays))
         case {"decoder": str(name), "params": dict(params)}:
