@@ -48,7 +48,8 @@ def selections(per_session: pd.DataFrame) -> list[str]:
 def decoder_rows(table: pd.DataFrame, results: pd.DataFrame, selection: str) -> list[dict[str, str]]:
     """Build one row per decoder, references among them."""
     own = table[table["selection"].isin([selection, "reference"])]
-    fits = results.groupby(["decoder", "selection"])[["fit_seconds", "n_parameters"]].mean()
+    columns = ["decoder", "selection", "fit_seconds", "n_parameters"]
+    fits = results.reindex(columns=columns).groupby(columns[:2]).mean()
     rows = []
     for row in own.to_dict("records"):
         fit = fits.loc[(row["decoder"], row["selection"])]
