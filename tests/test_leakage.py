@@ -41,19 +41,21 @@ LEVEL = 0.999
 
 
 def entry(decoder, selection):
-    """Arguments of ``evaluate``. The candidates of a tuned network are trained briefly.
+    """Arguments of ``evaluate``. A tuned network chooses between two candidates, which are trained briefly.
 
     What these proofs say of a choice does not hang on how good the candidates are.
     """
     if selection == "tuned" and decoder in CHOOSERS and is_network(decoder):
-        return {"decoder": quick(decoder), "selection": selection, "candidates": registry.spec(decoder).candidates}
+        return {"decoder": quick(decoder), "selection": selection, "candidates": registry.spec(decoder).candidates[:2]}
     return {"decoder": decoder, "selection": selection}
 
 
 def brief_contender(name, selection):
     """A registered decoder whose networks, if it has any, are trained briefly: to the bit, long and short are alike."""
     entrant = contender(name, selection)
-    return replace(entrant, estimator=briefly(entrant.estimator))
+    if not is_network(name):
+        return entrant
+    return replace(entrant, estimator=briefly(entrant.estimator), candidates=entrant.candidates[:2])
 
 
 # ---------------------------------------------------------------- trials

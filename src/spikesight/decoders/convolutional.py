@@ -29,7 +29,7 @@ class CNN(TorchDecoder):
     n_filters: int = 128
     kernel_size: int = 3
     n_layers: int = 1
-    dropout: float = 0.3
+    dropout: float = 0.1
 
     def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
         block = TemporalConvolution(n_units, n_bins, self.n_filters, self.kernel_size, self.n_layers)

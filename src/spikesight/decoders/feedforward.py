@@ -27,7 +27,7 @@ class MLP(TorchDecoder):
 
     hidden_size: int = 256
     n_layers: int = 1
-    dropout: float = 0.3
+    dropout: float = 0.1
 
     def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
         if self.n_layers < 1:
@@ -42,6 +42,6 @@ class MLP(TorchDecoder):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DeepMLP(MLP):
-    """Two hidden layers or more; parameters as of `MLP`."""
+    """Two hidden layers; parameters as of `MLP`."""
 
-    n_layers: int = 3
+    n_layers: int = 2

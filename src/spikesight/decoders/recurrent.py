@@ -25,7 +25,7 @@ class RecurrentDecoder(TorchDecoder):
     """
 
     hidden_size: int = 256
-    dropout: float = 0.3
+    dropout: float = 0.1
 
     @property
     @abstractmethod

@@ -44,8 +44,8 @@ class DecoderSpec:
     several_bins: str = "not stated"
 
 
-_NETWORK_CANDIDATES = ((256, 0.3), (256, 0.6), (256, 0.8), (128, 0.6), (512, 0.6))
-"""Width and share of silenced units."""
+_NETWORK_CANDIDATES = ((1.25, 0.1), (0.75, 0.1), (2.0, 0.1), (0.75, 0.4), (1.25, 0.4))
+"""Noise that is added in training, and share of silenced units."""
 _GRAPH_CANDIDATES = ((0.6, 2.0), (0.3, 2.0), (0.8, 2.0), (0.6, 0.5), (0.6, 6.0))
 """Share of silenced units and weight decay."""
 _FLAT = "every bin of every unit is a feature of its own"
@@ -116,37 +116,37 @@ _DECODERS: dict[str, DecoderSpec] = {
     "mlp": DecoderSpec(
         "spikesight.decoders.feedforward:MLP",
         "network with one hidden layer",
-        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         _FLAT,
     ),
     "mlp-deep": DecoderSpec(
         "spikesight.decoders.feedforward:DeepMLP",
         "network with several hidden layers",
-        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         _FLAT,
     ),
     "lstm": DecoderSpec(
         "spikesight.decoders.recurrent:LSTM",
         "recurrent network: long short-term memory",
-        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         "one after the other, read out after the last",
     ),
     "gru": DecoderSpec(
         "spikesight.decoders.recurrent:GRU",
         "recurrent network: gated recurrent units",
-        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         "one after the other, read out after the last",
     ),
     "transformer": DecoderSpec(
         "spikesight.decoders.transformer:Transformer",
         "self-attention over bins of known position",
-        tuple({"hidden_size": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         "every bin attends to every other; read out from their mean",
     ),
     "cnn": DecoderSpec(
         "spikesight.decoders.convolutional:CNN",
         "temporal convolution: filters over a few bins of all units",
-        tuple({"n_filters": h, "unit_dropout": d} for h, d in _NETWORK_CANDIDATES),
+        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
         "filters of three bins slide over them; all their outputs are read out together",
     ),
     "gcn": DecoderSpec(

@@ -106,9 +106,9 @@ class TorchDecoder(ProbabilisticDecoder):
     learning_rate: float = 3e-3
     weight_decay: float = 1.0
     label_smoothing: float = 0.1
-    unit_dropout: float = 0.3
+    unit_dropout: float = 0.1
     noise_factors: int | None = 60
-    input_noise: float = 1.5
+    input_noise: float = 1.25
     valid_fraction: float = 0.0
     patience: int | None = None
     floor: float = FLOOR

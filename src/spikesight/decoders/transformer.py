@@ -28,7 +28,7 @@ class Transformer(TorchDecoder):
     hidden_size: int = 256
     n_heads: int = 4
     n_layers: int = 1
-    dropout: float = 0.3
+    dropout: float = 0.1
 
     def _build(self, n_bins: int, n_units: int, n_classes: int, rows: NDArray[np.float32]) -> nn.Module:
         block = make_temporal(
