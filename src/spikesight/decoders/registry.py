@@ -44,10 +44,11 @@ class DecoderSpec:
     several_bins: str = "not stated"
 
 
-_NETWORK_CANDIDATES = ((1.25, 0.1), (0.75, 0.1), (2.0, 0.1), (0.75, 0.4), (1.25, 0.4))
+_NETWORK_CANDIDATES = tuple(
+    {"input_noise": noise, "unit_dropout": share}
+    for noise, share in ((1.25, 0.1), (0.75, 0.1), (2.0, 0.1), (0.75, 0.4), (1.25, 0.4))
+)
 """Noise that is added in training, and share of silenced units."""
-_GRAPH_CANDIDATES = ((0.6, 2.0), (0.3, 2.0), (0.8, 2.0), (0.6, 0.5), (0.6, 6.0))
-"""Share of silenced units and weight decay."""
 _FLAT = "every bin of every unit is a feature of its own"
 
 _DECODERS: dict[str, DecoderSpec] = {
@@ -116,73 +117,73 @@ _DECODERS: dict[str, DecoderSpec] = {
     "mlp": DecoderSpec(
         "spikesight.decoders.feedforward:MLP",
         "network with one hidden layer",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         _FLAT,
     ),
     "mlp-deep": DecoderSpec(
         "spikesight.decoders.feedforward:DeepMLP",
         "network with several hidden layers",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         _FLAT,
     ),
     "lstm": DecoderSpec(
         "spikesight.decoders.recurrent:LSTM",
         "recurrent network: long short-term memory",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "one after the other, read out after the last",
     ),
     "gru": DecoderSpec(
         "spikesight.decoders.recurrent:GRU",
         "recurrent network: gated recurrent units",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "one after the other, read out after the last",
     ),
     "transformer": DecoderSpec(
         "spikesight.decoders.transformer:Transformer",
         "self-attention over bins of known position",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "every bin attends to every other; read out from their mean",
     ),
     "cnn": DecoderSpec(
         "spikesight.decoders.convolutional:CNN",
         "temporal convolution: filters over a few bins of all units",
-        tuple({"input_noise": n, "unit_dropout": d} for n, d in _NETWORK_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "filters of three bins slide over them; all their outputs are read out together",
     ),
     "gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GCN",
         "graph convolution over units, one hidden layer",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin; bins side by side in the read-out",
     ),
     "gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GAT",
         "graph attention over units (GATv2), one hidden layer",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin; bins side by side in the read-out",
     ),
     "st-gnn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGNN",
         "gated message passing over units, then an LSTM over bins",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
     ),
     "st-gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGCN",
         "graph convolution over units, then an LSTM over bins",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
     ),
     "st-gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGAT",
         "graph attention over units (GATv2 with edge weights), then an LSTM over bins",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
     ),
     "st-transformer": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STTransformer",
         "graph convolution over units, then a Transformer over bins",
-        tuple({"unit_dropout": d, "weight_decay": w} for d, w in _GRAPH_CANDIDATES),
+        _NETWORK_CANDIDATES,
         "messages within each bin, then every bin attends to every other",
     ),
 }

@@ -79,9 +79,6 @@ class SpatiotemporalDecoder(TorchDecoder):
         What ``attention_`` labels; only with ``spatial="gatv2"``.
     """
 
-    max_epochs: int = 12
-    weight_decay: float = 2.0
-    unit_dropout: float = 0.6
     graph: Any = None
     spatial: str = "gcn"
     temporal: str = "lstm"
@@ -92,7 +89,7 @@ class SpatiotemporalDecoder(TorchDecoder):
     n_sources: int = N_SOURCES
     n_heads: int = 4
     n_layers: int = 1
-    dropout: float = 0.3
+    dropout: float = 0.1
     unit_ids: ArrayLike | None = None
 
     @staticmethod
@@ -245,6 +242,7 @@ class GAT(SpatiotemporalDecoder):
     """Graph attention (GATv2) within each bin, then one hidden layer; parameters as of `SpatiotemporalDecoder`."""
 
     spatial: str = "gatv2"
+    max_epochs: int = 12
     temporal: str = "none"
 
     @staticmethod
@@ -276,6 +274,7 @@ class STGAT(SpatiotemporalDecoder):
     """
 
     spatial: str = "gatv2"
+    max_epochs: int = 12
 
     @staticmethod
     def default_graph() -> Graph:
