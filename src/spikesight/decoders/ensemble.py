@@ -67,7 +67,7 @@ class Ensemble(ProbabilisticDecoder):
 
     def __init__(
         self,
-        members: Sequence[Member] = (("fa-lda", {"q": 60}), ("fa-lda", {"q": 120}), ("fa-lda", {"q": 240})),
+        members: Sequence[Member] = (("fa-lda", {"q": 60}), ("fa-lda", {"q": 120}), ("fa-lda", {"q": 240}), "mlp"),
         *,
         combine: str = AVERAGE,
         random_state: int | None = 0,

@@ -49,6 +49,14 @@ _NETWORK_CANDIDATES = tuple(
     for noise, share in ((1.25, 0.1), (0.75, 0.1), (2.0, 0.1), (0.75, 0.4), (1.25, 0.4))
 )
 """Noise that is added in training, and share of silenced units."""
+_ENSEMBLES: tuple[tuple[str | tuple[str, Mapping[str, Any]], ...], ...] = (
+    (("fa-lda", {"q": 60}), ("fa-lda", {"q": 120}), ("fa-lda", {"q": 240}), "mlp"),
+    (("fa-lda", {"q": 60}), ("fa-lda", {"q": 120}), ("fa-lda", {"q": 240})),
+    (("fa-lda", {"q": 15}), ("fa-lda", {"q": 30}), ("fa-lda", {"q": 60}), "mlp"),
+    (("fa-lda", {"q": 120}), "mlp"),
+    ("fa-lda", "lda", "mlp"),
+)
+"""Members."""
 _FLAT = "every bin of every unit is a feature of its own"
 
 _DECODERS: dict[str, DecoderSpec] = {
@@ -185,6 +193,12 @@ _DECODERS: dict[str, DecoderSpec] = {
         "graph convolution over units, then a Transformer over bins",
         _NETWORK_CANDIDATES,
         "messages within each bin, then every bin attends to every other",
+    ),
+    "ensemble": DecoderSpec(
+        "spikesight.decoders.ensemble:Ensemble",
+        "averaged calibrated probabilities of other decoders: fa-lda with several numbers of factors, and mlp",
+        tuple({"members": members} for members in _ENSEMBLES),
+        "each member does with them what it does alone",
     ),
 }
 
