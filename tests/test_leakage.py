@@ -20,7 +20,7 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from fitted_state import state
-from quick_decoders import briefly, is_network, quick
+from quick_decoders import brief_candidates, briefly, is_trained, quick
 from spikesight.benchmark import evaluate
 from spikesight.decoders import registry
 from spikesight.evaluation import Contender, as_problem, contender, fit_fold, run_fold
@@ -41,21 +41,18 @@ LEVEL = 0.999
 
 
 def entry(decoder, selection):
-    """Arguments of ``evaluate``. A tuned network chooses between two candidates, which are trained briefly.
-
-    What these proofs say of a choice does not hang on how good the candidates are.
-    """
-    if selection == "tuned" and decoder in CHOOSERS and is_network(decoder):
-        return {"decoder": quick(decoder), "selection": selection, "candidates": registry.spec(decoder).candidates[:2]}
+    """Arguments of ``evaluate``. A tuned network chooses between two candidates, which are trained briefly."""
+    if selection == "tuned" and decoder in CHOOSERS and is_trained(decoder):
+        return {"decoder": quick(decoder), "selection": selection, "candidates": brief_candidates(decoder)}
     return {"decoder": decoder, "selection": selection}
 
 
 def brief_contender(name, selection):
     """A registered decoder whose networks, if it has any, are trained briefly: to the bit, long and short are alike."""
     entrant = contender(name, selection)
-    if not is_network(name):
+    if not is_trained(name):
         return entrant
-    return replace(entrant, estimator=briefly(entrant.estimator), candidates=entrant.candidates[:2])
+    return replace(entrant, estimator=briefly(entrant.estimator), candidates=brief_candidates(name))
 
 
 # ---------------------------------------------------------------- trials
