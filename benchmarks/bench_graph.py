@@ -8,7 +8,7 @@ its inputs included. The ratios are what counts: they hold on other machines. En
 Dense attention, per batch: 320 slices (32 trials of 10 bins) of one learned graph, 18 channels; PyTorch Geometric's
 ``GATv2Conv(edge_dim=1)`` gets one big graph, in which every slice has units of its own, so that every trial gets
 messages. Sparse attention: 16 edges into each of 2000 units, 8 channels, batches of 64 trials of 5 bins; an epoch has
-4760 trials.
+4760 trials. Whole decoders are trained with their default constants on as many trials, bins and units, in one thread.
 
 The floating-point bound is 28 operations per slice, source, target and channel, over what multiply-adds in vectors
 reach, measured in the same process on as many threads. Forward 8: an addition and a multiply-add for z, the rectifier,
@@ -34,6 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikesight.decoders.registry import make
 from spikesight.networks.attention import dense_attention, sparse_attention
 from spikesight.networks.attention_kernels import kernel
 from spikesight.networks.attention_lanes import LANES, fma, load_row, store_row
@@ -50,6 +51,8 @@ FASTER_THAN_PYG = {100: 8.0, 200: 40.0}
 LESS_MEMORY_THAN_PYG = 10.0
 BOUND_AT_1000 = 3.0
 BYTES_AT_1000 = 1e9
+OVER_LSTM = {"st-gat": 2.0, "st-gcn": 1.4}
+DECODER_EPOCHS = 3
 
 Step = Callable[[], Any]
 
@@ -186,9 +189,9 @@ def run_case(asked: dict[str, Any]) -> dict[str, Any]:
     """Time one case in this process, after a tiny one, which compiles."""
     torch.set_num_threads(asked["threads"])
     torch.manual_seed(0)
-    make, sizes = CASES[asked["case"]], asked["sizes"]
-    make(*[min(size, 8) for size in sizes[:-1]], min(sizes[-1], 6))()
-    step = make(*sizes)
+    case, sizes = CASES[asked["case"]], asked["sizes"]
+    case(*[min(size, 8) for size in sizes[:-1]], min(sizes[-1], 6))()
+    step = case(*sizes)
     forget_peak()
     before = resident("VmRSS")
     seconds: list[float] = []
@@ -256,9 +259,37 @@ def sparse_row(measure: Callable[..., dict[str, Any]], quick: bool) -> dict[str,
     }
 
 
-def decoder_rows(measure: Callable[..., dict[str, Any]], quick: bool) -> list[dict[str, Any]]:
-    """Place for whole decoders: one row for each of ``st-gat`` and ``st-gcn``, its epoch over that of ``lstm``."""
-    return []
+def decoder_rows(limits: dict[str, Any], quick: bool) -> list[dict[str, Any]]:
+    """Measure an epoch of whole decoders, with their default constants, beside that of ``lstm``."""
+    sizes = (40, 2, 8) if quick else (EPOCH, 5, 2000)
+    rows: list[dict[str, Any]] = []
+    for name in ("lstm", *OVER_LSTM):
+        asked = {"decoder": name, "sizes": sizes, **limits}
+        row = {"decoder": name, **(run_decoder(asked) if quick else run_apart(asked))}
+        if name in OVER_LSTM:
+            row["over_lstm"] = row["seconds"] / rows[0]["seconds"]
+            row["reached"] = row["over_lstm"] <= OVER_LSTM[name]
+        rows.append(row)
+    return rows
+
+
+def run_decoder(asked: dict[str, Any]) -> dict[str, Any]:
+    """Train a decoder for a few epochs in this process, which like any decoder uses one thread."""
+    rng = np.random.default_rng(0)
+    n_trials, n_bins, n_units = asked["sizes"]
+    y = np.arange(n_trials) % min(119, n_trials // 4)
+    X = rng.poisson(1.0, (n_trials, n_bins, n_units)).astype(np.uint8)
+    make(asked["decoder"], max_epochs=1).fit(X[: 2 * (y.max() + 1)], y[: 2 * (y.max() + 1)])  # compiles
+    forget_peak()
+    before = resident("VmRSS")
+    fitted = make(asked["decoder"], max_epochs=DECODER_EPOCHS).fit(X, y)
+    seconds = [record["seconds"] for record in fitted.history_]
+    return {
+        "seconds": statistics.median(seconds),
+        "repeats": len(seconds),
+        "bytes": resident("VmHWM") - before,
+        "n_parameters": fitted.n_parameters_,
+    }
 
 
 def print_table(result: dict[str, Any]) -> None:
@@ -278,6 +309,12 @@ def print_table(result: dict[str, Any]) -> None:
     for name, case in row["cases"].items():
         times = case["seconds"] / row["cases"]["sparse"]["seconds"]
         print(f"{name:>10}  {case['epoch_seconds']:8.2f}  {case['bytes'] / 1e6:6.0f} MB  {times:6.2f} x sparse")
+    print("whole decoders, one thread: seconds an epoch")
+    for row in result["decoders"]:
+        line = f"{row['decoder']:>10}  {row['seconds']:8.2f}  {row['bytes'] / 1e6:6.0f} MB"
+        if "over_lstm" in row:
+            line += f"  {row['over_lstm']:6.2f} x lstm  {'yes' if row['reached'] else 'NO'}"
+        print(line)
 
 
 def main() -> int:
@@ -288,7 +325,8 @@ def main() -> int:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.case:
-        print(json.dumps(run_case(json.loads(asked.case))))
+        case = json.loads(asked.case)
+        print(json.dumps(run_decoder(case) if "decoder" in case else run_case(case)))
         return 0
     limits = {"threads": asked.threads, "seconds": SECONDS_PER_CASE, "repeats": MOST_REPEATS, "rounds": 10_000_000}
     if asked.quick:
@@ -302,9 +340,9 @@ def main() -> int:
         "quick": asked.quick,
         "dense": dense_rows(measure, asked.quick),
         "sparse": sparse_row(measure, asked.quick),
-        "decoders": decoder_rows(measure, asked.quick),
+        "decoders": decoder_rows(limits, asked.quick),
     }
-    result["reached"] = all(row.get("reached", True) for row in result["dense"])
+    result["reached"] = all(row.get("reached", True) for row in result["dense"] + result["decoders"])
     if asked.json:
         print(json.dumps(result, indent=2))
     else:

@@ -40,9 +40,13 @@ def test_bench_graph_gives_every_ratio(run):
     assert sparse["faster_than_gather"] == pytest.approx(seconds["gather"] / seconds["sparse"])
     assert sparse["over_lstm"]["lstm-4"] == pytest.approx(seconds["sparse"] / seconds["lstm-4"])
     assert all(case["epoch_seconds"] == pytest.approx(case["seconds"] * 4760 / 2) for case in sparse["cases"].values())
+    lstm, st_gat, st_gcn = result["decoders"]
+    assert [row["decoder"] for row in (lstm, st_gat, st_gcn)] == ["lstm", "st-gat", "st-gcn"]
+    assert st_gcn["over_lstm"] == pytest.approx(st_gcn["seconds"] / lstm["seconds"])
 
 
 def test_bench_graph_prints_a_table(run):
     printed = run()
     assert "x PyG" in printed
     assert "x sparse" in printed
+    assert "x lstm" in printed
