@@ -32,6 +32,14 @@ def test_a_unit_hears_the_weighted_sum_of_its_sources():
     assert DenseEdges(CHAIN).aggregate(h).flatten().tolist() == [0, 2, 30]
 
 
+def test_a_unit_hears_itself_as_strongly_as_is_asked():
+    h = torch.tensor([[[[1.0], [10.0], [100.0]]]])
+    assert DenseEdges(CHAIN).aggregate(h, own=0.5).flatten().tolist() == [0.5, 7, 80]
+    own = [edges.aggregate(activity(edges), own=0.5) for edges in same_graphs().values()]
+    torch.testing.assert_close(own[1], own[0])
+    torch.testing.assert_close(own[2], own[0])
+
+
 def test_factors_give_products_without_self_edges():
     edges = LowRankEdges(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[3.0], [5.0]]]))
     np.testing.assert_array_equal(edges.dense()[0], [[0, 5], [6, 0]])

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -298,3 +301,41 @@ def test_edges_that_do_not_fit_are_named(sources, weights, message):
     source, target, _, _, edge_vector, attention = make_sparse()
     with pytest.raises(ValueError, match=message):
         sparse_attention(source, target, sources, weights.double(), edge_vector, attention)
+
+
+IN_VECTORS_OF = """
+import sys
+from llvmlite import binding
+features = binding.get_host_cpu_features()
+wide = [name for name in features if name.startswith("avx512")]
+for name in wide:
+    features[name] = features[name] and sys.argv[1] == "wide"
+binding.get_host_cpu_features = lambda: features
+import torch
+from spikesight.networks.attention import dense_attention, sparse_attention
+from spikesight.networks.attention_lanes import LANES
+torch.manual_seed(0)
+source, target = torch.randn(2, 1, 19, 40, 3)
+edge_vector, attention = torch.randn(2, 3)
+weights = torch.rand(1, 40, 40).masked_fill(torch.eye(40, dtype=torch.bool), 0)
+sources = torch.arange(1, 6) + torch.zeros(1, 40, 1, dtype=torch.int64)
+for edges in ((weights,), (sources, weights[:, :, :5].contiguous())):
+    inputs = [value.clone().requires_grad_() for value in (source, target, edges[-1], edge_vector, attention)]
+    attend = dense_attention if len(edges) == 1 else sparse_attention
+    out = attend(*inputs[:2], *edges[:-1], *inputs[2:])
+    out.square().sum().backward()
+    print(LANES, *(float(v.detach().double().square().sum()) for v in (out, *(value.grad for value in inputs))))
+"""
+"""Prints the lanes and sums of squares of the output and of all gradients, dense and sparse."""
+
+
+@pytest.mark.slow
+def test_wide_and_narrow_registers_attend_alike():
+    wide, narrow = (
+        subprocess.run([sys.executable, "-c", IN_VECTORS_OF, width], capture_output=True, text=True, check=True)
+        for width in ("wide", "narrow")
+    )
+    wide, narrow = (np.array(process.stdout.split(), float).reshape(2, -1) for process in (wide, narrow))
+    assert narrow[:, 0].tolist() == [8, 8]
+    assert wide[0, 0] in (8, 16)  # 8 on a processor without wide registers
+    np.testing.assert_allclose(wide[:, 1:], narrow[:, 1:], rtol=1e-5)

@@ -33,13 +33,15 @@ class Edges(ABC):
         """Number of units, N."""
 
     @abstractmethod
-    def aggregate(self, h: Tensor) -> Tensor:
-        """Return the weighted sum over the sources of every unit: ``out[j] = sum_i weight[i, j] h[i]``.
+    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
+        """Return the weighted sum over the sources of every unit: ``out[j] = sum_i weight[i, j] h[i] + own h[j]``.
 
         Parameters
         ----------
         h
             ``(G, S, N, C)``: every slice of a graph gets its messages.
+        own
+            Weight of what a unit tells itself.
         """
 
     @abstractmethod
@@ -117,9 +119,9 @@ class DenseEdges(Edges):
         """Number of units, N."""
         return self.weights.shape[1]
 
-    def aggregate(self, h: Tensor) -> Tensor:
+    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
         """Return the weighted sum over sources, as one product of matrices per graph."""
-        return torch.einsum("gij,gsic->gsjc", self.weights, h)
+        return _with_own(torch.einsum("gij,gsic->gsjc", self.weights, h), h, own)
 
     def in_strength(self) -> Tensor:
         """Return the summed weight of the edges into each unit, (G, N)."""
@@ -199,11 +201,11 @@ class LowRankEdges(Edges):
         """Return what the factors say of a unit's edge to itself, (G, N): always to be taken away."""
         return (self.source * self.target).sum(dim=2)
 
-    def aggregate(self, h: Tensor) -> Tensor:
+    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
         """Return the weighted sum over sources: into R pools, and out of them."""
         pools = torch.einsum("gir,gsic->gsrc", self.source, h)
         summed = torch.einsum("gjr,gsrc->gsjc", self.target, pools)
-        return torch.addcmul(summed, self._to_itself()[:, None, :, None], h, value=-1)
+        return torch.addcmul(summed, (own - self._to_itself())[:, None, :, None], h)
 
     def in_strength(self) -> Tensor:
         """Return the summed weight of the edges into each unit, (G, N)."""
@@ -277,10 +279,10 @@ class SparseEdges(Edges):
         """Number of units, N."""
         return self.sources.shape[1]
 
-    def aggregate(self, h: Tensor) -> Tensor:
+    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
         """Return the weighted sum over sources, edge by edge."""
         summed: Tensor = _SparseSum.apply(h, self.sources, self.weights)  # type: ignore[no-untyped-call]
-        return summed
+        return _with_own(summed, h, own)
 
     def in_strength(self) -> Tensor:
         """Return the summed weight of the edges into each unit, (G, N)."""
@@ -347,6 +349,10 @@ class _SparseSum(torch.autograd.Function):
             grad_h[graph].index_add_(1, position, grad_out[graph] * weights[graph, :, edge, None])
             grad_weights[graph, :, edge] = (grad_out[graph] * h[graph].index_select(1, position)).sum(dim=(0, 2))
         return grad_h, None, grad_weights
+
+
+def _with_own(summed: Tensor, h: Tensor, own: float) -> Tensor:
+    return summed if own == 0 else torch.add(summed, h, alpha=own)
 
 
 def _pairs(sources: Tensor) -> list[tuple[int, int]]:

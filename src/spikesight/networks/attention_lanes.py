@@ -1,4 +1,4 @@
-"""Vectors of eight numbers inside compiled kernels, each held in a register of the processor (or in two narrower ones).
+"""Vectors of numbers inside compiled kernels, each held in a register of the processor.
 
 A compiler that turns a loop over arrays into vectors by itself must test on every entry that no two arrays overlap, and
 it keeps running sums in memory. The attention kernels have many arrays and many sums in one short loop; written with
@@ -22,13 +22,22 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES: Final = 8
-"""Numbers in a vector: 256 bits of float32."""
+
+def _register_bits() -> int:
+    """Return the width of this processor's registers, or what most have."""
+    try:
+        return 512 if binding.get_host_cpu_features().get("avx512f", False) else 256
+    except RuntimeError:  # LLVM cannot tell
+        return 256
+
+
+LANES: Final = _register_bits() // 32
+"""Numbers in a vector: as many numbers of float32 as a register holds."""
 
 TILE: Final = 128
 """Columns of the arrays that `load` and `store` take."""
@@ -232,7 +241,7 @@ def larger(typing_context, a, b):
 
 @instruction
 def total(typing_context, a):
-    """Add the lanes up: neighbours at a distance of four, then two, then one."""
+    """Add the lanes up: the upper half to the lower half, and so on until one is left."""
 
     def code(context, builder, signature, arguments):
         value = arguments[0]

@@ -1,8 +1,8 @@
 """Compiled loops of graph attention (GATv2) over k incoming edges per unit; ``attention_kernels`` has the notation.
 
-Slices lie along the lanes of a vector, eight at a time: an edge then takes whole rows of its source, wherever that is,
-and no number is gathered by itself. One tile of slices is turned into this layout, (units x channels, lanes), worked on
-and turned back. The softmax of a unit has k + 1 terms; the backward pass simply does it again.
+Slices lie along the lanes of a vector: an edge then takes whole rows of its source, wherever that is, and no number is
+gathered by itself. One tile of ``LANES`` slices is turned into this layout, (units x channels, lanes), worked on and
+turned back. The softmax of a unit has k + 1 terms; the backward pass simply does it again.
 
 Edges are taken four at a time, in the forward pass and for the scores of the backward pass; so the lists of edges are
 padded to a multiple of four with edges of weight 0, which are no edges.

@@ -26,7 +26,7 @@ class UnitDropout(nn.Module):
         if not self.training or self.probability == 0:
             return trials
         kept = torch.rand(len(trials), 1, trials.shape[2], device=trials.device) >= self.probability
-        return trials * kept / (1 - self.probability)
+        return trials * (kept / (1 - self.probability))
 
     def extra_repr(self) -> str:
         """Say the probability."""

@@ -134,8 +134,7 @@ class Propagation(nn.Module):
             h = h @ self.map.weight.T
         leaving, arriving = (_column(strength + 1).rsqrt() for strength in (edges.out_strength(), edges.in_strength()))
         for _ in range(self.n_hops):
-            sent = h * leaving
-            h = (edges.aggregate(sent) + sent) * arriving
+            h = edges.aggregate(h * leaving, own=1.0) * arriving
         return self.map(h) if self._wider else h + self.map.bias
 
 
