@@ -35,7 +35,7 @@ from spikesight.networks.attention_lanes import (
     where_nonzero,
 )
 
-ROWS: Final = 32
+ROWS: Final = 16
 """Sources in a block: their scores for one tile of targets stay in the nearest cache."""
 UNROLLED: Final = 4
 """Sources that one pass over the channels serves."""
