@@ -1,5 +1,8 @@
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import spikesight
 from spikesight.networks.attention import attention_weights, dense_attention, sparse_attention
 
 
@@ -329,13 +333,27 @@ for edges in ((weights,), (sources, weights[:, :, :5].contiguous())):
 """Prints the lanes and sums of squares of the output and of all gradients, dense and sparse."""
 
 
+def printed_in_vectors(width, **environment):
+    command = [sys.executable, "-c", IN_VECTORS_OF, width]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **environment})
+    return np.array(done.stdout.split(), float).reshape(2, -1)
+
+
 @pytest.mark.slow
 def test_wide_and_narrow_registers_attend_alike():
-    wide, narrow = (
-        subprocess.run([sys.executable, "-c", IN_VECTORS_OF, width], capture_output=True, text=True, check=True)
-        for width in ("wide", "narrow")
-    )
-    wide, narrow = (np.array(process.stdout.split(), float).reshape(2, -1) for process in (wide, narrow))
+    wide, narrow = printed_in_vectors("wide"), printed_in_vectors("narrow")
     assert narrow[:, 0].tolist() == [8, 8]
     assert wide[0, 0] in (8, 16)  # 8 on a processor without wide registers
     np.testing.assert_allclose(wide[:, 1:], narrow[:, 1:], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_code_that_was_kept_is_not_used_after_a_constant_of_another_file_changed(tmp_path):
+    copy = shutil.copytree(Path(spikesight.__file__).parent, tmp_path / "spikesight")
+    places = {"PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    before = printed_in_vectors("wide", **places)
+    constants = copy / "networks" / "attention_kernels.py"
+    text = constants.read_text()
+    assert "ROWS: Final = 16" in text
+    constants.write_text(text.replace("ROWS: Final = 16", "ROWS: Final = 8"))
+    np.testing.assert_allclose(printed_in_vectors("wide", **places), before, rtol=1e-5)

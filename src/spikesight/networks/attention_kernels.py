@@ -15,7 +15,9 @@ Every function here works on one graph and a run of its slices; what is summed o
 added in a fixed order.
 """
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numba
@@ -46,8 +48,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 Floats = NDArray[np.floating[Any]]
 
 
+_SOURCES: Final = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("attention*.py")))
+_DIGEST: Final = hashlib.sha256(_SOURCES).hexdigest()[:12]
+"""Of all files of kernels: each takes parts and constants from others."""
+
+
 def kernel(function: F) -> F:
-    """Compile without the interpreter lock; keep the machine code on disk where a folder can be written."""
+    """Compile without the interpreter lock; keep the machine code on disk where a folder can be written.
+
+    numba takes kept code for current as long as the kernel's own file is unchanged. With the digest of all files in its
+    name, code that holds an older constant of another file is never found again.
+    """
+    function.__qualname__ += f"_{_DIGEST}"
     try:
         return numba.njit(function, nogil=True, cache=True)  # type: ignore[no-any-return]
     except RuntimeError:  # "cannot cache function: no locator available": no folder is writable

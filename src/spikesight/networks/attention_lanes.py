@@ -12,8 +12,6 @@ For compiled functions only::
     store(tile, row, column, v)
     store_row(array, row, v)               # array[row] of a (rows, LANES) array
     s = total(v)                           # the sum of the lanes
-
-numba keeps compiled kernels per source file: after a change here, change or touch the files of the kernels too.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, misc"
