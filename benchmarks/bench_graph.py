@@ -20,20 +20,19 @@ sums by source, by target, by edge and by channel, 6.
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from peak_memory import forget_peak, resident
 from spikesight.decoders.registry import make
 from spikesight.networks.attention import dense_attention, sparse_attention
 from spikesight.networks.attention_kernels import kernel
@@ -167,22 +166,6 @@ def peak_flops(n_rounds: int = 10_000_000) -> float:
         list(pool.map(_multiply_add, lanes, [n_rounds] * n_threads))
         seconds = time.perf_counter() - begin
     return 2 * CHAINS * LANES * n_rounds * n_threads / seconds
-
-
-def resident(field: str) -> float:
-    """Read a size of this process in bytes: ``VmRSS`` now, or ``VmHWM`` at most."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-    [line] = [line for line in status.read_text().splitlines() if line.startswith(field)]
-    return 1024.0 * int(line.split()[1])
-
-
-def forget_peak() -> None:
-    """Let the highest size count from now on (Linux)."""
-    switch = Path("/proc/self/clear_refs")
-    if switch.exists():
-        switch.write_text("5")
 
 
 def run_case(asked: dict[str, Any]) -> dict[str, Any]:

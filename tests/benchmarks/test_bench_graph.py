@@ -16,6 +16,8 @@ def run(monkeypatch, capsys):
     """Run the script with tiny sizes and give what it prints. So small, nothing is said of speed."""
     n_threads = torch.get_num_threads()
 
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+
     def call(*options):
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--quick", "--threads", "1", *options])
         with pytest.raises(SystemExit) as ended:
