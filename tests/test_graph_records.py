@@ -100,12 +100,20 @@ def test_a_graph_per_bin_is_kept_whole_and_listed_as_its_mean(tmp_path):
     assert edges["fold_correlation"].isna().all()
 
 
-def test_factors_of_a_graph_per_class_are_kept_and_not_listed(tmp_path):
-    factors = xr.DataArray(np.ones((2, 3, 4)), dims=["class", "unit", "factor"])
+def test_factors_of_graphs_per_class_are_kept_fold_by_fold_and_not_listed(tmp_path):
+    whole = xr.DataArray(np.ones((2, 3, 4)), {"class": ["a", "b"]}, ["class", "unit", "rank"])
     with RunDirectory(tmp_path / "run", {}) as run:
-        write_graph(factors, run.path, "part")
-        write_graphs(run, [GraphCell("part", "s1", "mine", "default", 0)], {})
-        assert (run.path / ADJACENCY).exists()
+        write_graph(whole, run.path, "first")
+        write_graph(2 * whole[:1], run.path, "second")  # a fold that lacks a class
+        write_graphs(
+            run, [GraphCell(part, "s1", "mine", "default", i) for i, part in enumerate(("first", "second"))], {}
+        )
+        with xr.open_datatree(run.path / ADJACENCY, engine="h5netcdf") as tree:
+            found = tree["s1/mine/default"].load()
+        assert found["adjacency"].mean(["unit", "rank"]).values.tolist()[0] == [1, 1]
+        assert found["adjacency"].sel({"fold": 1, "class": "a"}).values.mean() == 2
+        assert found["adjacency"].sel({"fold": 1, "class": "b"}).isnull().all()
+        assert np.isnan(found["fold_correlation"][0, 1])
         assert not (run.path / EDGES).exists()
 
 

@@ -177,8 +177,8 @@ class Benchmark:
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
 
-        Every decoder of a graph gets a reference row beside it, the same decoder with the identity graph: the
-        difference is what the graph adds.
+        Every decoder of a graph gets a reference row beside it, the same decoder with the identity graph and default
+        constants: what the default row has more is what the graph adds.
 
         Each finished cell (one decoder on one fold of one session) is written at once: after Ctrl-C, a killed worker
         or a full disk, a run with the same config continues where this one stopped. A cell counts as the same if

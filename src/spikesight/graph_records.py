@@ -64,10 +64,12 @@ def write_graphs(run: RunDirectory, cells: Sequence[GraphCell], areas: Mapping[s
     """Write ``adjacency.nc`` and ``edges.parquet``; neither, if no cell has a graph.
 
     ``adjacency.nc`` has a group ``<session>/<decoder>/<selection>`` for each graph decoder: ``adjacency``, the mean
-    over folds, and ``fold_correlation`` (fold, other_fold), Pearson's r of the weights. The table lists the strongest
-    incoming edges of each unit, where the graph has a weight per pair of units: columns ``EDGE_COLUMNS``; ``weight`` is
-    the mean over folds (and bins), ``n_folds`` counts those in which the edge is there, ``fold_correlation`` is the
-    mean over pairs of folds (NaN with a single one).
+    over folds, and ``fold_correlation`` (fold, other_fold), Pearson's r of the weights. Graphs per class are factors,
+    and a mean of factors is no graph: ``adjacency`` has them fold by fold, and their correlation is NaN.
+
+    The table lists the strongest incoming edges of each unit, where the graph has a weight per pair of units: columns
+    ``EDGE_COLUMNS``; ``weight`` is the mean over folds (and bins), ``n_folds`` counts those in which the edge is there,
+    ``fold_correlation`` is the mean over pairs of folds (NaN with a single one).
 
     Parameters
     ----------
@@ -88,13 +90,13 @@ def write_graphs(run: RunDirectory, cells: Sequence[GraphCell], areas: Mapping[s
     for key, own in _by_decoder(cells).items():
         graphs = [_read(run.path / GRAPHS / f"{cell.part}.nc") for cell in own]
         similarity = fold_correlation(graphs)
-        mean = _mean(graphs)
         fold_ids = [cell.fold for cell in own]
+        adjacency = _mean(graphs) if _has_pairs(graphs[0]) else _fold_by_fold(graphs, fold_ids)
         similar = xr.DataArray(similarity, {"fold": fold_ids, "other_fold": fold_ids}, ("fold", "other_fold"))
         groups["/".join(name.replace("/", "_") for name in key)] = xr.Dataset(
-            {"adjacency": mean, "fold_correlation": similar}, attrs=mean.attrs
+            {"adjacency": adjacency, "fold_correlation": similar}, attrs=adjacency.attrs
         )
-        if {_SOURCE, _TARGET} <= set(mean.dims):
+        if _has_pairs(graphs[0]):
             table = strongest_edges(graphs, areas.get(key[0], {}))
             named = dict(zip(EDGE_COLUMNS[:3], key, strict=True))
             tables.append(table.assign(**named, fold_correlation=_pairs(similarity)))
@@ -106,9 +108,14 @@ def write_graphs(run: RunDirectory, cells: Sequence[GraphCell], areas: Mapping[s
 
 
 def fold_correlation(graphs: Sequence[xr.DataArray]) -> NDArray[np.float64]:
-    """Correlate the weights of every two graphs, self-edges left out: (n_folds, n_folds), NaN where one is constant."""
+    """Correlate the weights of every two graphs, self-edges left out: (n_folds, n_folds).
+
+    NaN where one is constant, and for factors, which are no weights.
+    """
+    found = np.eye(len(graphs))
+    if not _has_pairs(graphs[0]):
+        return np.where(found == 1, found, np.nan)
     values = [_weights(graph) for graph in graphs]
-    found = np.eye(len(values))
     for first, second in combinations(range(len(values)), 2):
         varies = values[first].std() > 0 and values[second].std() > 0
         r = np.corrcoef(values[first], values[second])[0, 1] if varies else np.nan
@@ -159,9 +166,17 @@ def _per_pair(graph: xr.DataArray) -> NDArray[np.float64]:
     return graph.mean(others).transpose(_SOURCE, _TARGET).to_numpy().astype(np.float64)
 
 
+def _has_pairs(graph: xr.DataArray) -> bool:
+    """Whether a graph has a weight per pair of units; else it has factors."""
+    return {_SOURCE, _TARGET} <= set(graph.dims)
+
+
+def _fold_by_fold(graphs: Sequence[xr.DataArray], folds: Sequence[int]) -> xr.DataArray:
+    """Put graphs side by side; what a fold lacks, such as a class, is NaN there."""
+    return xr.concat(graphs, pd.Index(folds, name="fold"), join="outer", combine_attrs="override")
+
+
 def _weights(graph: xr.DataArray) -> NDArray[np.float64]:
-    if not {_SOURCE, _TARGET} <= set(graph.dims):
-        return graph.to_numpy().astype(np.float64).ravel()
     pairs = graph.transpose(_SOURCE, _TARGET, ...).to_numpy().astype(np.float64)
     return pairs[~np.eye(len(pairs), dtype=bool)].ravel()
 

@@ -10,6 +10,7 @@ from graph_trials import N_BINS, N_CLASSES, N_UNITS, given, tuned
 
 from spikesight.decoders import registry
 from spikesight.decoders import spatiotemporal as module
+from spikesight.decoders.input_prior import InputPrior
 from spikesight.decoders.spatiotemporal import GAT, STGAT, STGCN, STGNN, SpatiotemporalDecoder, STTransformer
 from spikesight.decoders.storage import load_decoder, save_decoder
 from spikesight.errors import ConfigError, UnitIdsError, UnknownNameError
@@ -62,6 +63,7 @@ def network_of(seed=0, **options):
     """An untrained network for trials of small size, in double precision; its graph's part as loud as the units."""
     rows = np.random.default_rng(seed).normal(size=(40, N_BINS, N_UNITS)).astype(np.float32)
     decoder = quick(**options)
+    decoder._keep_prior(InputPrior.none(N_BINS * N_UNITS, N_CLASSES))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = decoder._build(N_BINS, N_UNITS, N_CLASSES, rows).double().eval()
@@ -260,7 +262,9 @@ def test_trials_reach_the_network_one_presentation_a_row(monkeypatch):
 # ---------------------------------------------------------------- graphs per class
 
 
-def test_classes_that_are_scored_in_parts_get_the_same_logits_and_gradients(monkeypatch):
+@pytest.mark.parametrize("dense_limit", [N_UNITS, 2])
+def test_classes_that_are_scored_in_parts_get_the_same_logits_and_gradients(dense_limit, monkeypatch):
+    monkeypatch.setattr(module, "DENSE_LIMIT", dense_limit)
     x, found = some_trials(), []
     for limit in (10_000_000, 1):
         monkeypatch.setattr(networks, "_CLASS_CHUNK", limit)
@@ -283,6 +287,26 @@ def test_the_logit_of_a_class_is_that_of_a_network_with_the_graph_of_that_class_
 
 
 # ---------------------------------------------------------------- what a decoder used
+
+
+@pytest.mark.parametrize("name", ["gcn", "gat", "st-gnn", "st-gcn", "st-gat", "st-transformer"])
+def test_the_graph_of_every_decoder_as_it_comes_takes_part_in_its_answers(name):
+    decoder = registry.make(name).fit(X[TRAIN], Y[TRAIN])
+    before = decoder.predict_proba(X[TEST])
+    with torch.no_grad():
+        decoder.network_.outwards.zero_()
+    assert np.abs(decoder.predict_proba(X[TEST]) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+def test_graphs_that_learned_from_other_trials_do_not_agree_because_of_a_common_start(rank):
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(2):
+        trials, labels = rng.poisson(2, (60, 1, 40)), rng.permutation(np.arange(60) % 3)
+        decoder = quick(graph=LearnedGraph(rank=rank), random_state=0).fit(trials, labels)
+        found.append(decoder.mean_adjacency_[~np.eye(40, dtype=bool)])
+    assert abs(np.corrcoef(*found)[0, 1]) < 0.3
 
 
 def test_the_adjacency_is_labelled_by_source_and_target():

@@ -11,8 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from spikesight.decoders import registry
 from spikesight.decoders.feedforward import MLP
+from spikesight.decoders.spatiotemporal import SpatiotemporalDecoder
 from spikesight.decoders.storage import ARRAYS, DESCRIPTION, WEIGHTS, load_decoder, save_decoder
 from spikesight.errors import ConfigError, FileFormatError, TrainingError
+from spikesight.networks.graphs import LearnedGraph
 from spikesight.networks.priors import ClassMixing, InputNoise
 
 PLAIN = ["mlp", "mlp-deep", "lstm", "gru", "transformer", "cnn"]
@@ -165,6 +167,31 @@ def test_a_killed_decoder_goes_on_where_it_was(tmp_path):
     assert len(resumed.history_) == 12
     np.testing.assert_array_equal(logits(resumed, X), logits(MLP(max_epochs=12).fit(X, y), X))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "others"),
+    [
+        ({"readout": "trial"}, {"readout": "bin"}),
+        ({"spatial": "sgc", "n_hops": 1}, {"spatial": "sgc", "n_hops": 3}),
+        ({"spatial": "sgc", "n_hops": 1}, {"spatial": "gcn"}),
+        ({"graph": LearnedGraph(threshold=0.1)}, {"graph": LearnedGraph(threshold=0.9)}),
+        ({"graph": LearnedGraph(refine_rounds=1)}, {"graph": LearnedGraph(refine_rounds=2)}),
+        ({"temporal": "transformer", "n_heads": 2}, {"temporal": "transformer", "n_heads": 4}),
+    ],
+)
+def test_an_unfinished_fit_is_not_taken_up_by_one_with_another_option(options, others, tmp_path):
+    def stop(record):
+        raise KeyboardInterrupt
+
+    X, y = trials()
+    common = {"hidden_size": 16, "max_epochs": 3, "checkpoint": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        SpatiotemporalDecoder(**common, **options, on_epoch=stop).fit(X, y)
+    epochs = []
+    SpatiotemporalDecoder(**common, **others, on_epoch=lambda record: epochs.append(record["epoch"])).fit(X, y)
+    assert epochs == [0, 1, 2]
+    assert len(list(tmp_path.iterdir())) == 1  # the first one waits
 
 
 def test_noise_is_added_in_training_only():

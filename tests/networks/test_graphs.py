@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from sklearn.base import clone
 
 from spikesight.errors import ConfigError, UnknownNameError
@@ -203,6 +204,14 @@ def test_graphs_are_cloned_and_set_like_any_estimator():
 )
 def test_a_graph_may_be_named(value, expected):
     assert repr(as_graph(value)) == repr(expected)
+
+
+def test_a_labelled_matrix_is_read_by_the_names_of_its_dimensions():
+    matrix = xr.DataArray([[0.0, 1.0], [0.0, 0.0]], dims=["source_unit", "target_unit"])
+    for turned in (matrix, matrix.T):
+        np.testing.assert_array_equal(adjacency(as_graph(turned), trials(n_units=2)), matrix)
+    with pytest.raises(ConfigError, match="source_unit, target_unit, got a, b"):
+        as_graph(xr.DataArray([[0.0]], dims=["a", "b"]))
 
 
 def test_a_matrix_or_a_graph_is_a_graph():

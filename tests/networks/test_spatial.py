@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spikesight.errors import ConfigError, UnknownNameError
 from spikesight.networks.adjacency import DenseEdges, LowRankEdges, SparseEdges, no_edges
-from spikesight.networks.spatial import SPATIAL, Propagation, Sage, UnitMap, make_spatial
+from spikesight.networks.spatial import SPATIAL, UnitMap, make_spatial
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of torch, about what torch_geometric does on import
@@ -70,7 +70,7 @@ def test_message_passing_sums_the_sources_and_scales_them_by_the_targets_gate():
 
 
 def test_sage_adds_the_weighted_mean_of_the_sources():
-    block = Sage(1, 1).double()
+    block = make_spatial("sage", 1, 1).double()
     filled(block.own, [[1.0]], [0.5])
     filled(block.others, [[10.0]])
     h = torch.tensor([[[[1.0], [2.0], [4.0]]]], dtype=torch.float64)
@@ -79,8 +79,8 @@ def test_sage_adds_the_weighted_mean_of_the_sources():
 
 
 def test_one_round_of_a_directed_graph_divides_by_the_strengths_at_both_ends():
-    block = Propagation(1, 1, n_hops=1, linear=False).double()
-    filled(block.map, [[1.0]], [0.0])
+    block = make_spatial("gcn", 1, 1).double()
+    filled(block.map, [[1.0]])
     h = torch.tensor([[[[6.0], [1.0]]]], dtype=torch.float64)
     out = block(h, edges_of([[0, 3.0], [0, 0]]))
     # unit 0 leaves with strength 1 + 3 and is entered with 1; unit 1 leaves with 1 and is entered with 1 + 3
@@ -94,14 +94,18 @@ def test_one_round_of_a_directed_graph_divides_by_the_strengths_at_both_ends():
 def test_gcn_is_that_of_pyg_on_a_symmetric_graph(n_in, n_out):
     block, edges, h = block_of("gcn", n_in, n_out), some_edges(symmetric=True), numbers(1, 1, 6, n_in)
     oracle = GCNConv(n_in, n_out).double()
-    oracle.load_state_dict({"bias": block.map.bias, "lin.weight": block.map.weight})
+    with torch.no_grad():
+        block.bias.copy_(numbers(n_out))
+    oracle.load_state_dict({"bias": block.bias, "lin.weight": block.map.weight})
     torch.testing.assert_close(block(h, edges)[0, 0], oracle(h[0, 0], *pyg_edges(edges)))
 
 
 def test_sgc_is_that_of_pyg_on_a_symmetric_graph():
     block, edges, h = block_of("sgc"), some_edges(symmetric=True), numbers(1, 1, 6, 2)
     oracle = SGConv(2, 3, K=2).double()
-    oracle.load_state_dict({"lin.bias": block.map.bias, "lin.weight": block.map.weight})
+    with torch.no_grad():
+        block.bias.copy_(numbers(3))
+    oracle.load_state_dict({"lin.bias": block.bias, "lin.weight": block.map.weight})
     torch.testing.assert_close(block(h, edges)[0, 0], oracle(h[0, 0], *pyg_edges(edges)))
 
 
@@ -130,11 +134,12 @@ def test_gatv2_is_that_of_pyg():
         }
     )
     index, weights = pyg_edges(edges)
+    weights = weights / weights.mean()
     expected, (paths, alpha) = oracle(h[0, 0], index, weights[:, None], return_attention_weights=True)
     torch.testing.assert_close(block(h, edges)[0, 0], expected)
     attention = torch.zeros(6, 6, dtype=torch.float64)
     attention[paths[0], paths[1]] = alpha[:, 0].detach()
-    torch.testing.assert_close(block.attention_on_sources(h, edges)[0], attention)
+    torch.testing.assert_close(block.attention_on_sources(h, edges), attention)
 
 
 # ---------------------------------------------------------------- what all promise
@@ -238,7 +243,28 @@ def test_sgc_has_as_many_rounds_as_asked():
         assert (abs(moved.item()) > 1e-12) == hears
 
 
-@pytest.mark.parametrize("name", ["message-passing", "gatv2"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_attention_reads_weights_on_their_own_scale(kept):
+    block, h = block_of("gatv2"), numbers(1, 4, 6, 2)
+
+    def heard(scale, power=1):
+        edges = DenseEdges(scale * some_edges().weights ** power)
+        return block(h, edges.strongest(3) if kept else edges)
+
+    torch.testing.assert_close(heard(1e-4), heard(1.0))
+    assert (heard(1.0, power=3) - heard(1.0)).abs().max() > 1e-2  # how strong each is among the others does matter
+
+
+@pytest.mark.parametrize("name", SPATIAL)
+def test_an_edge_that_is_not_there_gets_a_gradient(name):
+    weights = some_edges().weights
+    weights[0, 2, 3] = 0
+    weights.requires_grad_()
+    block_of(name)(numbers(1, 4, 6, 2), DenseEdges(weights)).square().sum().backward()
+    assert weights.grad[0, 2, 3].abs() > 1e-9
+
+
+@pytest.mark.parametrize("name", SPATIAL)
 def test_units_with_maps_of_their_own_send_different_things_when_they_fire_alike(name):
     block = make_spatial(name, 1, 3, n_units=4).double()
     first, second = np.zeros((2, 4, 4))

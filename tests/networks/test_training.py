@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 from tiny_fit import SETTINGS, fit, network, trials
 from torch import nn
 
@@ -285,6 +286,7 @@ def test_one_thread_is_used_and_the_callers_number_is_put_back():
     try:
         with one_thread():
             assert torch.get_num_threads() == 1
+            assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

@@ -25,6 +25,7 @@ from spikesight.networks.devices import one_thread
 from spikesight.networks.graph_axes import without_trials
 from spikesight.networks.graph_module import GraphModule, StrongestEdges
 from spikesight.networks.graphs import CorrelationGraph, Graph, LearnedGraph, as_graph
+from spikesight.networks.learned_graphs import evenly_spaced
 from spikesight.networks.spatial import DENSE_LIMIT, N_SOURCES, GATv2, make_spatial
 from spikesight.networks.spatiotemporal import SpatiotemporalNetwork
 from spikesight.networks.temporal import make_temporal
@@ -103,11 +104,13 @@ class SpatiotemporalDecoder(TorchDecoder):
 
     @property
     def adjacency_(self) -> xr.DataArray:
-        """The graph that the decoder used, averaged over training trials: float32, weights >= 0, no self-edges.
+        """The graph that the decoder used, averaged over the trials given to ``fit``: float32, >= 0, no self-edges.
 
         Dimensions ``source_unit`` and ``target_unit``; before them ``bin`` where every bin has a graph of its own.
         Graphs per class come as factors, with dimensions ``class`` (, ``bin``), ``side`` ("source", "target"),
         ``unit`` and ``rank``: the weight of an edge is the sum over ranks of its source's factor times its target's.
+        They are those of the whole learned graph: what refinement starts from, and what attention over more than 500
+        units takes the strongest edges of. ``adjacency(X)`` has what trials are decoded with.
 
         It is what messages passed over, not connectivity: at chance for true couplings of neurons.
         """
@@ -116,7 +119,7 @@ class SpatiotemporalDecoder(TorchDecoder):
 
     @property
     def attention_(self) -> xr.DataArray:
-        """Attention of each target on each source, averaged over training trials, bins and classes.
+        """Attention of each target on each source, averaged over the trials given to ``fit``, bins and classes.
 
         Dimensions ``source_unit`` and ``target_unit``; what a unit keeps for itself is on the diagonal, and every
         column sums to 1. Only with ``spatial="gatv2"``.
@@ -169,7 +172,8 @@ class SpatiotemporalDecoder(TorchDecoder):
     def _graph(self, rows: NDArray[np.float32], n_classes: int) -> GraphModule:
         source = self.default_graph() if self.graph is None else as_graph(self.graph)
         seed = int(torch.randint(np.iinfo(np.int32).max, ()))
-        graph: GraphModule = clone(source).build(rows, n_classes, seed, self.unit_features)
+        seen = self._white(evenly_spaced(rows))
+        graph: GraphModule = clone(source).build(rows, n_classes, seed, self.unit_features, seen)
         many = self.spatial == "gatv2" and rows.shape[2] > DENSE_LIMIT
         return StrongestEdges(graph, self.n_sources) if many else graph
 

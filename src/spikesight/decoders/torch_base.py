@@ -166,6 +166,7 @@ class TorchDecoder(ProbabilisticDecoder):
                 device=self.device,
                 on_epoch=self.on_epoch,
                 checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+                described=self._described(),
             )
         self.network_ = network
         self.n_parameters_ = sum(weights.numel() for weights in network.parameters() if weights.requires_grad)
@@ -209,6 +210,11 @@ class TorchDecoder(ProbabilisticDecoder):
         return nn.Sequential(
             InputNoise(deviation), network, ClassMixing(torch.from_numpy(self.class_patterns_).float())
         )
+
+    def _described(self) -> str:
+        """Name the class and all parameters, those of nested estimators too, but not those of the fit alone."""
+        params = {name: value for name, value in self.get_params().items() if name not in self.of_the_fit}
+        return f"{type(self).__qualname__} {sorted(params.items())!r}"
 
     def _settings(self) -> TrainingSettings:
         return TrainingSettings(

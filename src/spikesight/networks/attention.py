@@ -235,8 +235,9 @@ class _SparseAttention(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        source, _, sources, *_ = ctx.saved_tensors
-        x, y, edges, kept, vector, a = _as_sparse(ctx.saved_tensors)
+        saved = ctx.saved_tensors  # read once: more is refused where this pass is computed anew in backward
+        source, _, sources, *_ = saved
+        x, y, edges, kept, vector, a = _as_sparse(saved)
         constants, grads = channel_constants(vector, a, ctx.slope), grad.detach().contiguous().numpy().reshape(x.shape)
         source_grad, target_grad = np.empty_like(x), np.empty_like(y)
         tiles = list(product(range(len(x)), range(0, x.shape[1], LANES)))

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from spikesight.errors import ConfigError
 
@@ -40,14 +41,16 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Use one thread for torch's operators on the CPU, and put the caller's number back.
+    """Use one thread for torch's operators on the CPU and for numpy's products, and put the caller's numbers back.
 
-    Folds run in parallel processes: two processes of two threads each are many times slower than of one each.
+    Folds run in parallel processes: two processes of two threads each are many times slower than of one each. And sums
+    that are cut among threads differ in their last bits.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
 

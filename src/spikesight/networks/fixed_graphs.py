@@ -30,7 +30,9 @@ _KINDS: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
 class IdentityGraph(Graph):
     """No edges: the control for every other graph."""
 
-    def build(self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1) -> GraphModule:
+    def build(
+        self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1, seen: NDArray[Any] | None = None
+    ) -> GraphModule:
         """Return a graph without edges."""
         _, n_bins, n_units = checked_trials(rows).shape
         return NoEdges(n_units, n_bins, n_classes)
@@ -51,7 +53,9 @@ class GivenGraph(Graph):
     def __init__(self, matrix: ArrayLike) -> None:
         self.matrix = matrix
 
-    def build(self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1) -> GraphModule:
+    def build(
+        self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1, seen: NDArray[Any] | None = None
+    ) -> GraphModule:
         """Return the matrix as a graph. Raises ConfigError if it does not fit the trials."""
         _, n_bins, n_units = checked_trials(rows).shape
         return _fixed(_given(self.matrix, n_bins, n_units), n_bins, n_classes)
@@ -74,7 +78,9 @@ class CorrelationGraph(Graph):
         self.kind = kind
         self.quantile = quantile
 
-    def build(self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1) -> GraphModule:
+    def build(
+        self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1, seen: NDArray[Any] | None = None
+    ) -> GraphModule:
         """Return the graph of the training trials' correlations."""
         trials = checked_trials(rows)
         correlate = entry("kind of correlation", self.kind, _KINDS)

@@ -21,7 +21,9 @@ class Graph(BaseEstimator, ABC):  # type: ignore[misc]
     """Where a decoder's graph comes from."""
 
     @abstractmethod
-    def build(self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1) -> GraphModule:
+    def build(
+        self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1, seen: NDArray[Any] | None = None
+    ) -> GraphModule:
         """Return the graph as a part of a network.
 
         Parameters
@@ -35,6 +37,8 @@ class Graph(BaseEstimator, ABC):  # type: ignore[misc]
             Of the starting values; the same seed gives the same ones.
         n_channels
             Numbers per unit in the output of the block whose output refines the graph.
+        seen
+            Some of the trials as the network gets them, ``(n, n_bins, n_units)``; None: as they are in ``rows``.
 
         Raises
         ------

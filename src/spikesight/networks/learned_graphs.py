@@ -4,6 +4,7 @@ A learned graph is what helped the decoder. It is no estimate of connectivity: i
 matrix finds them no better than chance.
 """
 
+import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -79,15 +80,18 @@ class LearnedGraph(Graph):
         self.refine_rounds = refine_rounds
         self.quantile = quantile
 
-    def build(self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1) -> GraphModule:
+    def build(
+        self, rows: NDArray[Any], n_classes: int, seed: int, n_channels: int = 1, seen: NDArray[Any] | None = None
+    ) -> GraphModule:
         """Return the graph as it starts, to be trained."""
         trials = checked_trials(rows)
         per = entry("scope", self.scope, SCOPES)
         rank = self._checked_rank(per)
         learning = self._checked_learning(n_channels)
         start = self._correlations(trials)
-        generator = torch.Generator().manual_seed(seed)
-        reference = torch.from_numpy(_evenly_spaced(trials))
+        # other trials, another start: two graphs that agree have learned alike, and did not only begin alike
+        generator = torch.Generator().manual_seed(seed ^ zlib.crc32(trials.data))
+        reference = torch.from_numpy(evenly_spaced(trials) if seen is None else checked_trials(seen))
         if rank is None:
             n_matrices = trials.shape[1] if "bin" in per else 1
             weights = _full_start(start, n_matrices, trials.shape[2], generator)
@@ -120,7 +124,7 @@ class LearnedGraph(Graph):
         return weights if weights.any() else None
 
 
-def _evenly_spaced(trials: NDArray[Any]) -> NDArray[Any]:
+def evenly_spaced(trials: NDArray[Any]) -> NDArray[Any]:
     """Return a few trials from first to last; without any, one at the mean of them all, which is 0."""
     if len(trials) == 0:
         return np.zeros((1, *trials.shape[1:]), trials.dtype)

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from spikesight.errors import ConfigError, UnknownNameError
-from spikesight.networks.adjacency import Edges, SparseEdges
+from spikesight.networks.adjacency import DenseEdges, Edges, SparseEdges
 from spikesight.networks.attention import attention_weights, dense_attention, sparse_attention
+from spikesight.networks.removed_edges import with_pull_of_removed
 
 SPATIAL: Final = ("message-passing", "sage", "sgc", "gcn", "gatv2")
 DENSE_LIMIT: Final = 500
@@ -77,7 +78,12 @@ class MessagePassing(nn.Module):
 
 
 class Sage(nn.Module):
-    """GraphSAGE with the mean: one linear map of the unit, one of the weighted mean of its sources (0 without any).
+    """GraphSAGE with the mean: a map of the unit, plus the weighted mean of another of its sources (0 without any).
+
+    Parameters
+    ----------
+    own, others
+        Maps from ``(G, S, N, in_channels)`` to ``(G, S, N, out_channels)``.
 
     References
     ----------
@@ -86,21 +92,23 @@ class Sage(nn.Module):
 
     linear: Final = False
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, own: nn.Module, others: nn.Module) -> None:
         super().__init__()
-        self.own = nn.Linear(in_channels, out_channels)
-        self.others = nn.Linear(in_channels, out_channels, bias=False)
+        self.own = own
+        self.others = others
 
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
         strength = _column(edges.in_strength())
         some = strength > 0
-        mean = edges.aggregate(h) * (some / torch.where(some, strength, torch.ones_like(strength)))
-        return torch.add(self.own(h), self.others(mean))
+        per_strength = some / torch.where(some, strength, torch.ones_like(strength))
+        return torch.addcmul(self.own(h), edges.aggregate(self.others(h)), per_strength)
 
 
 class Propagation(nn.Module):
-    """Rounds of the normalised graph, then a linear map: GCN with one round and a ReLU after it, SGC with several.
+    """A map of each unit, then rounds of the normalised graph: GCN with one and a ReLU after it, SGC with several.
+
+    A linear map that units share may as well come after the rounds, as it is written elsewhere: the two commute.
 
     For directed graphs the symmetric normalisation becomes ``D_in^-1/2 (A + I)^T D_out^-1/2``: an edge is divided by
     the roots of its source's out-strength and its target's in-strength, self-loops of weight 1 included. On a symmetric
@@ -108,10 +116,12 @@ class Propagation(nn.Module):
 
     Parameters
     ----------
-    in_channels, out_channels
-        Numbers per unit.
+    mapping
+        Map from ``(G, S, N, in_channels)`` to ``(G, S, N, out_channels)``.
     n_hops
         Rounds.
+    bias
+        Of each output, added after the rounds; None: none is.
     linear
         Whether the block is meant to stay linear (SGC); whoever stacks it reads this.
 
@@ -121,29 +131,30 @@ class Propagation(nn.Module):
     Wu et al. (2019), "Simplifying graph convolutional networks", ICML.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, n_hops: int, linear: bool) -> None:
+    def __init__(self, mapping: nn.Module, *, n_hops: int, linear: bool, bias: nn.Parameter | None = None) -> None:
         super().__init__()
         self.n_hops = n_hops
         self.linear = linear
-        self.map = nn.Linear(in_channels, out_channels)
-        self._wider = out_channels >= in_channels
+        self.map = mapping
+        self.bias = bias
 
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
-        if not self._wider:  # the map and the rounds commute: work on as few channels as there are
-            h = h @ self.map.weight.T
+        h = self.map(h)
         leaving, arriving = (_column(strength + 1).rsqrt() for strength in (edges.out_strength(), edges.in_strength()))
         for _ in range(self.n_hops):
             h = edges.aggregate(h * leaving, own=1.0) * arriving
-        return self.map(h) if self._wider else h + self.map.bias
+        return h if self.bias is None else h + self.bias
 
 
 class GATv2(nn.Module):
     """Attention over the sources of each unit and the unit itself, with the edges' weights in the score.
 
     ``score_ij = attention . leaky_relu(source(h_i) + target(h_j) + w_ij edge_vector)``, softmax over sources,
-    ``out_j = sum_i alpha_ij source(h_i)``. Exact over all edges that it is given. Graphs of more than ``DENSE_LIMIT``
-    units are given as `SparseEdges`, the ``N_SOURCES`` strongest incoming ones of each unit
+    ``out_j = sum_i alpha_ij source(h_i)``. Weights ``w_ij`` are in units of the mean over the edges of their graph, to
+    count alike in graphs of few and of many units. An edge of weight 0 is left out and can come back
+    (`with_pull_of_removed`). Exact over all edges that it is given. Graphs of more than ``DENSE_LIMIT`` units
+    are given as `SparseEdges`, the ``N_SOURCES`` strongest incoming ones of each unit
     (`spikesight.networks.graph_module.StrongestEdges`).
 
     Parameters
@@ -170,22 +181,29 @@ class GATv2(nn.Module):
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
         source, target, vector, attention = self._inputs(h)
+        edges = _in_mean_weights(edges, source)
         if isinstance(edges, SparseEdges):
-            weights = edges.weights.to(source)
-            return sparse_attention(source, target, edges.sources.cpu(), weights, vector, attention).to(h)
-        return dense_attention(source, target, edges.dense().to(source), vector, attention).to(h)
+            out = sparse_attention(source, target, edges.sources, edges.weights, vector, attention)
+        else:
+            out = dense_attention(source, target, edges.weights, vector, attention)
+        return with_pull_of_removed(out, source, edges).to(h)
 
     def attention_on_sources(self, h: Tensor, edges: Edges) -> Tensor:
-        """Return the attention of each target on each source, averaged over slices: (G, N, N), ``[source, target]``.
+        """Return the attention of each target on each source, (N, N), averaged over graphs and slices.
 
-        What a unit keeps for itself is on the diagonal, so every column sums to 1.
+        ``[source, target]``; what a unit keeps for itself is on the diagonal, so every column sums to 1.
         """
         source, target, vector, attention = self._inputs(h)
-        if not isinstance(edges, SparseEdges):
-            return attention_weights(source, target, edges.dense().to(source), vector, attention)
-        sources, weights = edges.sources.cpu(), edges.weights.to(source)
-        kept = SparseEdges(sources, attention_weights(source, target, weights, vector, attention, sources=sources))
-        return kept.dense() + torch.diag_embed(1 - kept.in_strength())
+        edges = _in_mean_weights(edges, source)
+        if isinstance(edges, SparseEdges):
+            weights = attention_weights(source, target, edges.weights, vector, attention, sources=edges.sources)
+            kept = SparseEdges(edges.sources, weights).mean()
+            return kept.weights[0] + torch.diag(1 - kept.in_strength()[0])
+        total = edges.weights.new_zeros(edges.n_units, edges.n_units)
+        for graph in range(edges.n_graphs):  # one at a time: of many graphs, a matrix each would be large
+            one = slice(graph, graph + 1)
+            total += attention_weights(source[one], target[one], edges.weights[one], vector, attention)[0]
+        return total / edges.n_graphs
 
     def _inputs(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return what the compiled loops take: they run on the CPU, and not in half precision."""
@@ -209,8 +227,8 @@ def make_spatial(
     in_channels, out_channels
         Numbers per unit.
     n_units
-        If given, each unit has maps of its own in message passing and attention (`UnitMap`), whose messages then
-        depend on who sends and who listens; else all units share them. It needs one number per unit to start from.
+        If given, each unit has maps of its own (`UnitMap`), and messages depend on who sends them; else all units share
+        them. It needs one number per unit to start from.
     n_hops
         Rounds of ``"sgc"``; the others have one.
 
@@ -226,18 +244,24 @@ def make_spatial(
     if n_units is not None and in_channels != 1:
         raise ConfigError(f"expected one number per unit for maps of each unit's own, got in_channels={in_channels}.")
 
-    def mapping() -> nn.Module:
-        return nn.Linear(in_channels, out_channels) if n_units is None else UnitMap(n_units, out_channels)
+    def mapping(*, bias: bool = True) -> nn.Module:
+        if n_units is not None:
+            return UnitMap(n_units, out_channels)
+        return nn.Linear(in_channels, out_channels, bias=bias)
+
+    def propagation(*, n_hops: int, linear: bool) -> Propagation:
+        bias = nn.Parameter(torch.zeros(out_channels)) if n_units is None else None
+        return Propagation(mapping(bias=False), n_hops=n_hops, linear=linear, bias=bias)
 
     match name:
         case "message-passing":
             return MessagePassing(mapping(), mapping(), mapping())
         case "sage":
-            return Sage(in_channels, out_channels)
+            return Sage(mapping(), mapping(bias=False))
         case "sgc":
-            return Propagation(in_channels, out_channels, n_hops=n_hops, linear=True)
+            return propagation(n_hops=n_hops, linear=True)
         case "gcn":
-            return Propagation(in_channels, out_channels, n_hops=1, linear=False)
+            return propagation(n_hops=1, linear=False)
         case "gatv2":
             return GATv2(mapping(), mapping(), out_channels)
     raise UnknownNameError("spatial block", name, SPATIAL)
@@ -246,3 +270,14 @@ def make_spatial(
 def _column(strength: Tensor) -> Tensor:
     """Return (G, N) as (G, 1, N, 1)."""
     return strength[:, None, :, None]
+
+
+def _in_mean_weights(edges: Edges, like: Tensor) -> DenseEdges | SparseEdges:
+    """Return the weights written out, in units of the mean over the edges of each graph, as the tensor ``like`` is."""
+    weights = (edges.weights if isinstance(edges, SparseEdges) else edges.dense()).to(like)
+    known = weights.detach()
+    mean = known.sum(dim=(1, 2)) / (known > 0).sum(dim=(1, 2)).clamp(min=1)
+    weights = weights / torch.where(mean > 0, mean, 1.0)[:, None, None]
+    if isinstance(edges, SparseEdges):
+        return SparseEdges(edges.sources.to(like.device), weights)
+    return DenseEdges(weights)

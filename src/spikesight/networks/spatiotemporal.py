@@ -125,7 +125,7 @@ class SpatiotemporalNetwork(nn.Module):
             raise DecoderError(f"{type(self.spatial).__name__} has no attention; the spatial block 'gatv2' has.")
         edges, per = self._edges_used(trials)
         h = group(trials[..., None], per, self.graph.n_classes)
-        return self.spatial.attention_on_sources(h, edges).mean(dim=0)
+        return self.spatial.attention_on_sources(h, edges)
 
     def _edges_used(self, trials: Tensor) -> tuple[Edges, Per]:
         edges = self.graph(trials)

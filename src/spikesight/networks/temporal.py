@@ -89,6 +89,8 @@ class Transformer(nn.Module):
         self, in_features: int, hidden_size: int, n_bins: int, *, n_heads: int, n_layers: int, dropout: float
     ) -> None:
         super().__init__()
+        if n_layers < 1:
+            raise ConfigError(f"expected n_layers of at least 1, got {n_layers!r}.")
         if n_heads < 1 or hidden_size % n_heads:
             raise ConfigError(
                 f"expected a hidden_size that n_heads divides, got hidden_size={hidden_size} and n_heads={n_heads}."
@@ -148,8 +150,10 @@ def make_temporal(
     UnknownNameError
         If there is no such block.
     ConfigError
-        If the heads do not divide the state.
+        If the state has no width, the heads do not divide it, or there is no layer.
     """
+    if hidden_size < 1:
+        raise ConfigError(f"expected hidden_size of at least 1, got {hidden_size!r}.")
     match name:
         case "lstm" | "gru":
             return Recurrent(name, in_features, hidden_size)

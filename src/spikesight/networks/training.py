@@ -61,7 +61,7 @@ class TrainingSettings:
     def check(self) -> None:
         """Raise ConfigError if a setting makes no sense."""
         wanted = {
-            "max_epochs of at least 1": self.max_epochs >= 1,
+            "max_epochs of at least 1, a whole number": self.max_epochs >= 1 and self.max_epochs % 1 == 0,
             "batch_size of at least 1": self.batch_size >= 1,
             "learning_rate above 0": 0 < self.learning_rate < math.inf,
             "weight_decay of 0 or more": 0 <= self.weight_decay < math.inf,
@@ -128,6 +128,7 @@ def fit_network(
     device: str = "auto",
     on_epoch: Callable[[Epoch], object] | None = None,
     checkpoint: Path | None = None,
+    described: str = "",
 ) -> list[Epoch]:
     """Train a network in place; afterwards it is on the CPU and in evaluation mode.
 
@@ -157,6 +158,8 @@ def fit_network(
         Folder that keeps an unfinished fit, in a file named after its data, settings, seed and architecture: the same
         fit, started again after it was killed, goes on from there and ends with the same weights. Other fits may
         use the same folder. The file goes when the fit ends.
+    described
+        What the architecture was asked to be: options that neither the ``repr`` of its modules nor its weights show.
 
     Returns
     -------
@@ -178,7 +181,7 @@ def fit_network(
     loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing) if loss is None else loss
     network.to(where)
     state = State(network, _optimiser(network, settings), torch.Generator().manual_seed(seed), where)
-    keeper = Checkpoint.named_after(checkpoint, state, (inputs, targets, *(valid or ())), (settings, seed))
+    keeper = Checkpoint.named_after(checkpoint, state, (inputs, targets, *(valid or ())), (settings, seed, described))
     inputs, targets = inputs.to(where), targets.to(where)
     with own_randomness(where, seed):
         keeper.restore(state)
