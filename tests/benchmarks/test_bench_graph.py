@@ -34,6 +34,7 @@ def test_bench_graph_gives_every_ratio(run):
     [dense] = result["dense"]
     assert dense["n_units"] == 100
     assert dense["faster_than_pyg"] == pytest.approx(dense["pyg"]["seconds"] / dense["seconds"])
+    assert dense["faster_than_pyg_parts"] == pytest.approx(dense["pyg_parts"]["seconds"] / dense["seconds"])
     assert dense["times_the_bound"] > 0
     assert {"less_memory_than_pyg", "reached", "bytes", "peak_flops"} <= set(dense)
     sparse = result["sparse"]
