@@ -50,6 +50,19 @@ def test_trials_do_not_see_each_other(name):
     torch.testing.assert_close(block(bins), alone)
 
 
+def test_a_single_bin_leaves_an_lstm_in_the_state_that_torch_gives():
+    block, bins = block_of("lstm", n_bins=1), bins_of(n_bins=1)
+    expected = block.recurrent(bins)[0]
+    torch.testing.assert_close(block(bins), expected)
+    used = [block.recurrent.weight_ih_l0, block.recurrent.bias_ih_l0]
+    for found, wanted in zip(
+        torch.autograd.grad(block(bins).square().sum(), used),
+        torch.autograd.grad(expected.square().sum(), used),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_recurrent_blocks_pool_to_the_last_state_which_has_seen_every_bin(name):
     block, bins = block_of(name), bins_of()

@@ -38,12 +38,22 @@ class Recurrent(nn.Module):
 
     def forward(self, bins: Tensor) -> Tensor:
         """Map ``bins`` (M, T, in_features) to the states after each bin, (M, T, hidden_size)."""
+        if bins.shape[1] == 1 and isinstance(self.recurrent, nn.LSTM):
+            return _first_state(self.recurrent, bins)
         states: Tensor = self.recurrent(bins)[0]
         return states
 
     def pool(self, states: Tensor) -> Tensor:
         """Return the last state, (M, hidden_size)."""
         return states[:, -1]
+
+
+def _first_state(lstm: nn.LSTM, bins: Tensor) -> Tensor:
+    """Return the state after the first bin, without the products with a state of zeros before it: twice as fast."""
+    inwards, _, bias, more_bias = lstm.all_weights[0]
+    gates = nn.functional.linear(bins, inwards, bias + more_bias)
+    enter, _, cell, leave = gates.chunk(4, dim=-1)
+    return leave.sigmoid() * torch.tanh(enter.sigmoid() * cell.tanh())
 
 
 class PerBin(nn.Module):
