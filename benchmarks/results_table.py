@@ -1,7 +1,8 @@
-"""The tables of docs/results.md, in Markdown, from a finished run directory.
+"""The tables of docs/results.md, in Markdown, from finished run directories.
 
-Run ``python benchmarks/results_table.py RUN``. Everything is computed from ``results.parquet`` and
-``predictions.parquet`` of the run, by the functions that the report uses.
+Run ``python benchmarks/results_table.py RUN [RUN ...]``. Everything is computed from ``results.parquet`` and
+``predictions.parquet`` of the runs, by the functions that the report uses. Several runs, of other decoders on the same
+sessions and terms, make one table.
 """
 
 import argparse
@@ -10,34 +11,54 @@ from typing import Any
 
 import pandas as pd
 
+from spikesight.leaderboard import mean_leaderboard, session_leaderboard
 from spikesight.run_record import read_run
 from spikesight.statistics import paired_difference
 
 BEST = "fa-lda"
 
 
+TERMS = ("splitter", "gap", "target", "n_bins", "context", "detrend")
+"""Columns of results that say what was asked: the same in all runs that go into one table."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", help="run directory of a benchmark")
-    record = read_run(parser.parse_args().run)
-    table = record.per_session if record.over_sessions is None else record.over_sessions
-    where = "One session" if record.over_sessions is None else "Mean over sessions"
-    for selection in selections(record.per_session):
-        print(f"\n### {where}, {selection} constants\n")
-        print_table(decoder_rows(table, record.results, selection))
-    if record.over_sessions is None:
+    parser.add_argument("run", nargs="+", help="run directories of a benchmark, on the same sessions and terms")
+    parser.add_argument("--per-session", help="names of decoders, after commas, for the tables of sessions; else all")
+    asked = parser.parse_args()
+    results, predictions = together(asked.run)
+    per_session = session_leaderboard(results, predictions)
+    several = per_session["session"].nunique() > 1
+    table = mean_leaderboard(per_session, predictions) if several else per_session
+    for selection in selections(per_session):
+        print(f"\n### {'Mean over sessions' if several else 'One session'}, {selection} constants\n")
+        print_table(decoder_rows(table, results, selection))
+    gains = graph_rows(per_session)
+    if gains:
+        over = ", paired over sessions" if several else ""
+        print(f"\n### What the graph adds: each graph decoder less itself with the identity graph{over}\n")
+        print_table(gains)
+    if not several:
         return
     print(f"\n### {BEST} against each other decoder, paired over sessions\n")
-    print_table(difference_rows(record.per_session))
-    gains = graph_rows(record.per_session)
-    if gains:
-        print(
-            "\n### What the graph adds: each graph decoder less itself with the identity graph, paired over sessions\n"
-        )
-        print_table(gains)
-    for selection in selections(record.per_session):
+    print_table(difference_rows(per_session))
+    chosen = asked.per_session.split(",") if asked.per_session else None
+    for selection in selections(per_session):
         print(f"\n### Each session, {selection} constants\n")
-        print_table(session_rows(record.per_session, selection))
+        print_table(session_rows(per_session, selection, chosen))
+
+
+def together(runs: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the results and predictions of several runs; a row that is in two of them counts once."""
+    records = [read_run(run) for run in runs]
+    results = pd.concat([record.results for record in records], ignore_index=True)
+    terms = results.reindex(columns=list(TERMS)).astype(str).drop_duplicates()
+    if len(terms) > 1:
+        raise SystemExit(f"expected runs of the same terms, got several:\n{terms.to_string(index=False)}")
+    cell = ["session", "decoder", "selection", "fold"]
+    predictions = pd.concat([record.predictions for record in records], ignore_index=True)
+    return results.drop_duplicates(cell), predictions.drop_duplicates([*cell, "trial"])
 
 
 def selections(per_session: pd.DataFrame) -> list[str]:
@@ -99,23 +120,28 @@ def graph_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
     rows = []
     for name in [name.removesuffix(control) for name in table.columns if name.endswith(control)]:
         both = table[[name, name + control]].dropna()
-        found = paired_difference(both[name], both[name + control])
-        rows.append(
-            {
-                "decoder": name,
-                "accuracy": percent(both[name].mean()),
-                "with the identity graph": percent(both[name + control].mean()),
-                "difference (points)": f"{100 * found.mean:+.1f}",
+        row = {
+            "decoder": name,
+            "accuracy": percent(both[name].mean()),
+            "with the identity graph": percent(both[name + control].mean()),
+            "difference (points)": f"{100 * (both[name] - both[name + control]).mean():+.1f}",
+        }
+        if len(table) > 1:
+            found = paired_difference(both[name], both[name + control])
+            row |= {
                 "95 % interval": f"[{100 * found.low:.1f}, {100 * found.high:.1f}]",
                 "sessions": str(found.n),
             }
-        )
+        rows.append(row)
     return rows
 
 
-def session_rows(per_session: pd.DataFrame, selection: str) -> list[dict[str, str]]:
-    """Build one row per session, one column per decoder, best decoder first."""
+def session_rows(
+    per_session: pd.DataFrame, selection: str, chosen: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """Build one row per session, one column per decoder (all, or the chosen ones), best decoder first."""
     own = per_session[per_session["selection"] == selection]
+    own = own if chosen is None else own[own["decoder"].isin(chosen)]
     order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
     rows = []
     for session, cells in own.groupby("session"):

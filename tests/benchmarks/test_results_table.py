@@ -1,6 +1,10 @@
 import runpy
+import shutil
 import sys
 from pathlib import Path
+
+import pandas as pd
+import pytest
 
 from example_run import write_run
 
@@ -26,3 +30,23 @@ def test_results_table_of_one_session_has_a_row_per_decoder(tmp_path, monkeypatc
     assert "### One session, default constants" in printed
     assert printed.count("| fa-lda |") == 2
     assert "Each session" not in printed
+
+
+def test_results_table_puts_runs_of_other_decoders_together_and_refuses_other_terms(tmp_path, monkeypatch, capsys):
+    whole = write_run(tmp_path / "run", n_sessions=2)
+    parts = []
+    for name, chosen in (("some", ["chance", "fa-lda"]), ("others", ["chance", "lda", "svc-linear", "oracle"])):
+        parts.append(str(shutil.copytree(whole, tmp_path / name)))
+        for table in ("results", "predictions"):
+            rows = pd.read_parquet(whole / f"{table}.parquet")
+            rows[rows["decoder"].isin(chosen)].to_parquet(tmp_path / name / f"{table}.parquet", index=False)
+    printed = []
+    for runs in ([str(whole)], parts):
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *runs, "--per-session", "fa-lda"])
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+        printed.append(sorted(capsys.readouterr().out.splitlines()))
+    assert printed[0] == printed[1]
+    results = pd.read_parquet(tmp_path / "others" / "results.parquet")
+    results.assign(gap=3).to_parquet(tmp_path / "others" / "results.parquet", index=False)
+    with pytest.raises(SystemExit, match="the same terms"):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
