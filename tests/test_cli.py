@@ -254,7 +254,12 @@ def test_decoders_are_listed_with_what_they_do_with_several_bins() -> None:
     assert [row["name"] for row in found["decoders"]] == registry.names()
     assert all(row["summary"] and row["several bins"] and row["candidates"] for row in found["decoders"])
     assert found["broken"] == {}
-    assert all(name in run("decoders").stdout for name in registry.names())
+    lines = run("decoders").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == registry.names()  # one line each
+    more = run("decoders", "fa-lda").stdout
+    assert "candidates: q = 15 | 30 | 60 | 120 | 240" in more
+    assert "several bins: one model of the stacked bins" in more
+    assert "did you mean" in failed("decoders", "fa-ldo").lower()
 
 
 def test_a_broken_plug_in_is_listed_and_not_fatal(monkeypatch: pytest.MonkeyPatch) -> None:

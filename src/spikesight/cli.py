@@ -211,13 +211,16 @@ def predict(
 
 
 @app.command()
-def decoders(json: Json = False) -> None:
+def decoders(
+    name: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Say more of these.")] = None,
+    json: Json = False,
+) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
     from spikesight import terminal
     from spikesight.decoders import registry
 
-    found = {name: registry.spec(name) for name in registry.names()}
-    terminal.print_decoders(found, registry.broken(), as_json=json)
+    found = {one: registry.spec(one) for one in name or registry.names()}
+    terminal.print_decoders(found, registry.broken(), details=bool(name), as_json=json)
 
 
 @app.command()

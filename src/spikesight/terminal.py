@@ -240,8 +240,10 @@ def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
     out.print(Text(f"{right} of {len(unseen)} test or new trials right{share}; {left_out}"))
 
 
-def print_decoders(specs: Mapping[str, Any], broken: Mapping[str, str], *, as_json: bool = False) -> None:
-    """Write what the registry knows of every decoder."""
+def print_decoders(
+    specs: Mapping[str, Any], broken: Mapping[str, str], *, details: bool = False, as_json: bool = False
+) -> None:
+    """Write a line for every decoder, or all that the registry knows of it."""
     rows = [
         {
             "name": name,
@@ -254,9 +256,13 @@ def print_decoders(specs: Mapping[str, Any], broken: Mapping[str, str], *, as_js
     if as_json:
         print_json({"decoders": rows, "broken": dict(broken)})
         return
-    shown = [{**row, "candidates": _candidates(row["candidates"])} for row in rows]
     out = console()
-    out.print(table_of(shown, "Decoders", columns=("name", "summary", "several bins", "candidates")))
+    width = max(len(name) for name in specs)
+    for row in rows:
+        out.print(Text(f"{row['name']:<{width}}  {row['summary']}"), soft_wrap=True)
+        if details:
+            out.print(Text(f"  several bins: {row['several bins']}"), soft_wrap=True)
+            out.print(Text(f"  candidates: {_candidates(row['candidates'])}"), soft_wrap=True)
     for name, reason in broken.items():
         out.print(Text(f"broken plug-in {name}: {reason}"))
 
@@ -265,7 +271,7 @@ def _candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
     """Write candidates in one line: the values of each constant."""
     names = dict.fromkeys(name for candidate in candidates for name in candidate)
     values = {name: [candidate[name] for candidate in candidates if name in candidate] for name in names}
-    return "; ".join(f"{name} in {', '.join(map(str, found))}" for name, found in values.items()) or "none"
+    return "; ".join(f"{name} = {' | '.join(map(str, found))}" for name, found in values.items()) or "none"
 
 
 def _listed(counts: Mapping[str, Any]) -> str:
