@@ -34,8 +34,9 @@ def test_a_unit_hears_the_weighted_sum_of_its_sources():
 
 def test_a_unit_hears_itself_as_strongly_as_is_asked():
     h = torch.tensor([[[[1.0], [10.0], [100.0]]]])
-    assert DenseEdges(CHAIN).aggregate(h, own=0.5).flatten().tolist() == [0.5, 7, 80]
-    own = [edges.aggregate(activity(edges), own=0.5) for edges in same_graphs().values()]
+    assert DenseEdges(CHAIN).aggregate(h, own=torch.tensor([[0.5, 0.5, 2.0]])).flatten().tolist() == [0.5, 7, 230]
+    weights = torch.rand(2, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    own = [edges.aggregate(activity(edges), own=weights) for edges in same_graphs().values()]
     torch.testing.assert_close(own[1], own[0])
     torch.testing.assert_close(own[2], own[0])
 

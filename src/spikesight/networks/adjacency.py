@@ -33,15 +33,15 @@ class Edges(ABC):
         """Number of units, N."""
 
     @abstractmethod
-    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
-        """Return the weighted sum over the sources of every unit: ``out[j] = sum_i weight[i, j] h[i] + own h[j]``.
+    def aggregate(self, h: Tensor, own: Tensor | None = None) -> Tensor:
+        """Return the weighted sum over the sources of every unit: ``out[j] = sum_i weight[i, j] h[i] + own[j] h[j]``.
 
         Parameters
         ----------
         h
             ``(G, S, N, C)``: every slice of a graph gets its messages.
         own
-            Weight of what a unit tells itself.
+            Weight of what each unit tells itself, ``(G, N)``; None: it tells itself nothing.
         """
 
     @abstractmethod
@@ -119,7 +119,7 @@ class DenseEdges(Edges):
         """Number of units, N."""
         return self.weights.shape[1]
 
-    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
+    def aggregate(self, h: Tensor, own: Tensor | None = None) -> Tensor:
         """Return the weighted sum over sources, as one product of matrices per graph."""
         return _with_own(torch.einsum("gij,gsic->gsjc", self.weights, h), h, own)
 
@@ -201,11 +201,12 @@ class LowRankEdges(Edges):
         """Return what the factors say of a unit's edge to itself, (G, N): always to be taken away."""
         return (self.source * self.target).sum(dim=2)
 
-    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
+    def aggregate(self, h: Tensor, own: Tensor | None = None) -> Tensor:
         """Return the weighted sum over sources: into R pools, and out of them."""
         pools = torch.einsum("gir,gsic->gsrc", self.source, h)
         summed = torch.einsum("gjr,gsrc->gsjc", self.target, pools)
-        return torch.addcmul(summed, (own - self._to_itself())[:, None, :, None], h)
+        itself = -self._to_itself() if own is None else own - self._to_itself()
+        return _with_own(summed, h, itself)
 
     def in_strength(self) -> Tensor:
         """Return the summed weight of the edges into each unit, (G, N)."""
@@ -279,7 +280,7 @@ class SparseEdges(Edges):
         """Number of units, N."""
         return self.sources.shape[1]
 
-    def aggregate(self, h: Tensor, own: float = 0.0) -> Tensor:
+    def aggregate(self, h: Tensor, own: Tensor | None = None) -> Tensor:
         """Return the weighted sum over sources, edge by edge."""
         summed: Tensor = _SparseSum.apply(h, self.sources, self.weights)  # type: ignore[no-untyped-call]
         return _with_own(summed, h, own)
@@ -351,8 +352,8 @@ class _SparseSum(torch.autograd.Function):
         return grad_h, None, grad_weights
 
 
-def _with_own(summed: Tensor, h: Tensor, own: float) -> Tensor:
-    return summed if own == 0 else torch.add(summed, h, alpha=own)
+def _with_own(summed: Tensor, h: Tensor, own: Tensor | None) -> Tensor:
+    return summed if own is None else torch.addcmul(summed, own[:, None, :, None], h)
 
 
 def _pairs(sources: Tensor) -> list[tuple[int, int]]:

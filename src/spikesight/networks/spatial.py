@@ -141,9 +141,10 @@ class Propagation(nn.Module):
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         """Map ``h`` (G, S, N, in_channels) to (G, S, N, out_channels)."""
         h = self.map(h)
-        leaving, arriving = (_column(strength + 1).rsqrt() for strength in (edges.out_strength(), edges.in_strength()))
+        leaving, arriving = ((strength + 1).rsqrt() for strength in (edges.out_strength(), edges.in_strength()))
+        normalised = edges.scaled(leaving, arriving)  # the edges, of which there is less than of activity
         for _ in range(self.n_hops):
-            h = edges.aggregate(h * leaving, own=1.0) * arriving
+            h = normalised.aggregate(h, own=leaving * arriving)
         return h if self.bias is None else h + self.bias
 
 
