@@ -20,7 +20,8 @@ def test_validate_dataset_returns_a_valid_dataset_unchanged():
 
 
 def test_validate_dataset_accepts_dimensions_in_any_order():
-    validate_dataset(valid().transpose("unit", "trial", "time"))
+    dataset = valid().transpose("unit", "trial", "time")
+    assert validate_dataset(dataset) is dataset
 
 
 @pytest.mark.parametrize("name", REQUIRED_COORDS)

@@ -515,3 +515,5 @@ def test_the_graph_of_a_decoder_can_be_written_to_a_file(tmp_path):
         labels = np.array(["x=1", "x=2", "blank"], dtype=object)[Y[TRAIN]]
         decoder = quick(graph=GRAPHS[graph], max_epochs=1).fit(X[TRAIN], labels)
         write_graph(decoder.adjacency_, tmp_path, str(place))
+        with xr.open_dataset(tmp_path / "graphs" / f"{place}.nc", engine="h5netcdf") as file:
+            xr.testing.assert_allclose(file["adjacency"].load(), decoder.adjacency_)
