@@ -1,1 +1,1 @@
-"""Directed connectivity between single units: one estimator a file, ``fit(counts) -> connectivity_[source, target]``."""
+"""Directed connectivity between single units: one estimator a file, ``fit(counts)`` -> ``connectivity_``."""

@@ -81,7 +81,7 @@ class Running(NamedTuple):
     seed: int
 
 
-class ConnectivityEstimator(BaseEstimator, ABC):
+class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     """An estimator of who drives whom: ``fit(counts)``, then labelled matrices.
 
     A subclass has at least these constructor parameters:

@@ -78,7 +78,7 @@ def distances(units: pd.DataFrame) -> NDArray[np.float64]:
     """Return distances between units in the CCF (um), (n_units, n_units); NaN where a place is not known."""
     if not set(CCF) <= set(units.columns):
         return np.full((len(units), len(units)), np.nan)
-    places = units[list(CCF)].to_numpy(np.float64)
+    places = units[list(CCF)].to_numpy(np.float64).copy()
     places[(places <= 0).any(axis=1)] = np.nan  # the files have -1 or 0 for probes that were not found again
     return np.asarray(np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=2)), np.float64)
 

@@ -36,7 +36,8 @@ class Finished:
         if self._folder is None:
             return None
         try:
-            with np.load(self._folder / f"{name}.npz", allow_pickle=False) as archive:
+            # Opened here, so that it is closed even if numpy finds no archive in it.
+            with (self._folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
@@ -59,9 +60,9 @@ class Finished:
                 np.savez(file, allow_pickle=False, **arrays)
             temporary.replace(target)
         except OSError as error:
+            if self._folder.is_dir():
+                temporary.unlink(missing_ok=True)
             raise OutputError(f"cannot keep a finished part at {target}: {error.strerror or error}.") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def fingerprint(counts: NDArray[np.generic], *described: object) -> str:

@@ -1,4 +1,4 @@
-"""What every estimator sees: checked spike counts of continuous stretches, end to end, and the spikes in order of time."""
+"""What every estimator sees: checked spike counts of stretches of time, end to end, and the spikes in order."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -221,8 +221,8 @@ def _check_overlap(counts: xr.DataArray, offsets: NDArray[np.int64], bin_size: f
         first, second = int(order[at]), int(order[at + 1])
         raise PresentationsError(
             f"expected stretches that do not overlap, or spikes would count twice; number {first} ends at "
-            f"{ends[at]:.4f} s, after number {second} begins ({starts[second]:.4f} s); {int(over.sum())} overlap. Merge "
-            "them, or shorten the window."
+            f"{ends[at]:.4f} s, after number {second} begins ({starts[second]:.4f} s); {int(over.sum())} overlap. "
+            "Merge them, or shorten the window."
         )
 
 

@@ -1,0 +1,222 @@
+"""Conditional Granger causality between all units at once, in closed form.
+
+The count of every unit is regressed on the past of all units. A source matters if its past improves the forecast of the
+target beyond the past of all others (Granger 1969; Geweke 1984, conditional form). Products of lagged counts are summed
+spike by spike, so that the length of the recording costs little; one solution serves all targets.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from spikesight.connectivity.base import (
+    ConnectivityEstimator,
+    Cost,
+    Estimate,
+    Floats,
+    Running,
+    lag_bins,
+    peak_over_lags,
+)
+from spikesight.connectivity.lagged_products import lagged_products, lagged_sums
+from spikesight.connectivity.spike_trains import SpikeTrains
+from spikesight.connectivity.stimulus import mean_responses
+from spikesight.errors import DataError
+
+_CHUNK: Final = 16_384
+"""Bins whose residuals are computed at a time."""
+_FLOPS: Final = 6e10
+"""Multiplications and additions a second of products in single precision, on two cores."""
+
+
+class Granger(ConnectivityEstimator):
+    """Conditional Granger causality by vector autoregression of spike counts.
+
+    ``connectivity_`` is Geweke's measure: the logarithm of the target's residual variance without the source's past,
+    over that with it (0 or more), with the sign of the coefficient at ``lag_``. ``z_`` is that coefficient over its
+    standard error, which allows for variances that change with time (White 1980): those of spike counts do, as rates
+    do. ``p_values_`` are of the largest ``|z|`` over lags, by Sidak's formula.
+
+    It is conditional: common input from units that were recorded is accounted for, that from hidden ones is not.
+
+    Parameters
+    ----------
+    max_lag
+        Longest lag, s. All lags from one bin to this enter. An effect within the same bin is not seen: choose bins
+        shorter than the delays that matter.
+    stimulus
+        As in `ConnectivityEstimator`. The mean response is removed exactly: as if each bin of each condition had a
+        coefficient of its own.
+    min_spikes
+        Units with fewer spikes are left out: their z would not be normal.
+    n_shuffles, random_state
+        As in `ConnectivityEstimator`.
+
+    Attributes
+    ----------
+    coefficients_
+        Shape (n_lags, n_units, n_units), ``[lag, source, target]``: extra spikes of the target per spike of the source.
+
+    References
+    ----------
+    Geweke (1984), "Measures of conditional linear dependence and feedback between time series", JASA 79:907.
+    White (1980), "A heteroskedasticity-consistent covariance matrix estimator", Econometrica 48:817.
+    """
+
+    measure = "Granger causality, ln variance ratio, signed"
+
+    def __init__(
+        self,
+        max_lag: float = 0.006,
+        stimulus: str = "auto",
+        min_spikes: int = 300,
+        n_shuffles: int = 100,
+        random_state: int = 0,
+    ) -> None:
+        self.max_lag = max_lag
+        self.stimulus = stimulus
+        self.min_spikes = min_spikes
+        self.n_shuffles = n_shuffles
+        self.random_state = random_state
+
+    def _check(self, trains: SpikeTrains) -> None:
+        lag_bins(self.max_lag, trains.bin_size)
+
+    def _shortest(self, trains: SpikeTrains) -> int:
+        return len(lag_bins(self.max_lag, trains.bin_size)) + 1
+
+    def _cost(self, trains: SpikeTrains) -> Cost:
+        n_lags = len(lag_bins(self.max_lag, trains.bin_size))
+        width = n_lags * trains.n_units
+        pairs = trains.n_spikes.sum() ** 2 / trains.n_bins * (n_lags + 1)
+        seconds = 2 * trains.n_bins * width * (width + 2 * trains.n_units) / _FLOPS + 3e-9 * float(pairs)
+        matrices = 8 * (3 * (width + trains.n_units) ** 2 + 2 * width * trains.n_units)
+        return Cost(seconds, matrices + 4 * _CHUNK * 4 * width + trains.counts.nbytes)
+
+    def _estimate(self, trains: SpikeTrains, running: Running) -> Estimate:
+        n_lags, n_units = self._shortest(trains) - 1, trains.n_units
+        psth = mean_responses(trains) if running.remove_psth else None
+        products = centred_products(trains, n_lags, psth)
+        past = products[1:, 1:].transpose(0, 2, 1, 3).reshape(n_lags * n_units, n_lags * n_units)
+        onto = products[1:, 0].reshape(n_lags * n_units, n_units)
+        inverse = _inverse(past)
+        slopes = inverse @ onto
+        residual = products[0, 0].diagonal() - (slopes * onto).sum(axis=0)
+        variance = _robust_variances(trains, n_lags, psth, inverse, slopes, running)
+        z = np.divide(slopes, np.sqrt(variance), out=np.zeros_like(slopes), where=variance > 0)
+        self.coefficients_ = slopes.reshape(n_lags, n_units, n_units)
+        at, peak, p_value = peak_over_lags(z.reshape(n_lags, n_units, n_units))
+        weight = np.sign(peak) * _gain(self.coefficients_, inverse, residual)
+        return Estimate(weight, peak, p_value, np.asarray((at + 1) * trains.bin_size, np.float64))
+
+
+def centred_products(trains: SpikeTrains, n_lags: int, psth: NDArray[np.float32] | None) -> Floats:
+    """Sum products of counts at all pairs of lags, less what their means explain.
+
+    Parameters
+    ----------
+    trains
+        Spike counts.
+    n_lags
+        Largest lag, bins.
+    psth
+        Mean responses (n_conditions, n_bins_per_trial, n_units), or None: then each unit's mean is removed.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_lags + 1, n_lags + 1, n_units, n_units): ``[a, b, i, j]`` is the sum over ``t`` of
+        ``x_i(t - a) x_j(t - b)``, over all ``t`` whose past of ``n_lags`` bins lies in its segment.
+    """
+    products = lagged_products(trains, n_lags)
+    used = np.maximum(trains.lengths - n_lags, 0)
+    if psth is None:
+        sums = lagged_sums(trains, n_lags)
+        products -= np.einsum("ai,bj->abij", sums, sums) / used.sum()
+        return products
+    sizes = np.bincount(np.asarray(trains.conditions))
+    length = psth.shape[1]
+    for a in range(n_lags + 1):
+        for b in range(n_lags + 1):
+            left = psth[:, n_lags - a : length - a].astype(np.float64) * sizes[:, None, None]
+            right = psth[:, n_lags - b : length - b].astype(np.float64)
+            products[a, b] -= np.tensordot(left, right, axes=([0, 1], [0, 1]))
+    return products
+
+
+def _inverse(past: Floats) -> Floats:
+    """Return the inverse of the products of the past with itself."""
+    try:
+        factor = linalg.cholesky(past, lower=True)
+    except linalg.LinAlgError as error:
+        raise DataError(
+            "expected units whose pasts differ; one is a sum of others (the same unit sorted twice?), or there are "
+            "more units and lags than bins. Drop such units, or choose longer periods."
+        ) from error
+    inverse, failed = linalg.lapack.dpotri(factor, lower=1)
+    if failed:
+        raise DataError("the products of the units' pasts cannot be inverted; drop units that fire alike.")
+    lower = np.tril(inverse)
+    return np.asarray(lower + np.tril(lower, -1).T, np.float64)
+
+
+def _robust_variances(
+    trains: SpikeTrains,
+    n_lags: int,
+    psth: NDArray[np.float32] | None,
+    inverse: Floats,
+    slopes: Floats,
+    running: Running,
+) -> Floats:
+    """Return White's variance of every coefficient: the sum over bins of (partial source)^2 (residual of target)^2."""
+    partial, forecast = inverse.astype(np.float32), slopes.astype(np.float32)
+    total = np.zeros(slopes.shape)
+    means = _means(trains, n_lags)
+    for done, bins in enumerate(chunks := _chunks(trains, n_lags)):
+        at_lags = [_values(trains, bins - lag, psth, means[lag]) for lag in range(n_lags + 1)]
+        past = np.concatenate(at_lags[1:], axis=1)
+        left = (at_lags[0] - past @ forecast) ** 2
+        total += ((past @ partial) ** 2).T @ left
+        running.progress.advance("granger", done + 1, len(chunks))
+    if psth is not None:  # each mean was fitted to as many trials as it has
+        n_trials = len(trains.lengths)
+        total *= n_trials / (n_trials - len(psth))
+    return total
+
+
+def _means(trains: SpikeTrains, n_lags: int) -> NDArray[np.float32]:
+    used = np.maximum(trains.lengths - n_lags, 0).sum()
+    return np.asarray(lagged_sums(trains, n_lags) / used, np.float32)
+
+
+def _chunks(trains: SpikeTrains, n_lags: int) -> list[NDArray[np.int64]]:
+    """Return the bins whose whole past lies in their segment, some at a time."""
+    within = np.arange(trains.n_bins) - trains.offsets[trains.segment_of_bin]
+    bins = np.flatnonzero(within >= n_lags)
+    return np.array_split(bins, max(1, -(-len(bins) // _CHUNK)))
+
+
+def _values(
+    trains: SpikeTrains, bins: NDArray[np.int64], psth: NDArray[np.float32] | None, mean: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return counts of these bins less their means, (len(bins), n_units)."""
+    counts = trains.counts[:, bins].T.astype(np.float32)
+    if psth is None or trains.conditions is None:
+        return np.asarray(counts - mean, np.float32)
+    segment = trains.segment_of_bin[bins]
+    return np.asarray(counts - psth[trains.conditions[segment], bins - trains.offsets[segment]], np.float32)
+
+
+def _gain(coefficients: Floats, inverse: Floats, residual: Floats) -> Floats:
+    """Return ln(residual variance without a source / with it), (source, target), without fitting again.
+
+    Leaving a block of coefficients ``b`` out raises the sum of squares by ``b' (block of the inverse)^-1 b``.
+    """
+    n_lags, n_units = coefficients.shape[:2]
+    blocks = inverse.reshape(n_lags, n_units, n_lags, n_units)
+    own: Any = np.einsum("aibi->iab", blocks)
+    solved = np.linalg.solve(own, coefficients.transpose(1, 0, 2))
+    extra = np.einsum("aij,iaj->ij", coefficients, solved)
+    return np.asarray(np.log1p(extra / residual), np.float64)
