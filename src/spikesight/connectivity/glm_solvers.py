@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 from scipy.special import gammainc, gammaincc, xlogy
-from scipy.stats import chi2, norm, poisson
+from scipy.stats import gamma, norm, poisson
 
 from spikesight.connectivity.glm_kernels import expected_spikes, group_descent
 
@@ -26,7 +26,10 @@ _SWEEPS: Final = 2000
 _SWEEP_TOL: Final = 1e-9
 _NO_CURVATURE: Final = 1e-12
 """Of the largest curvature: below, a group was never seen in action."""
+_NEGLIGIBLE: Final = 1e-12
+"""A tail so unlikely that the opposite one is left out."""
 _TINY: Final = 1e-290
+"""Near the smallest number that a float holds."""
 Floats = NDArray[np.float64]
 
 
@@ -210,14 +213,17 @@ def null_thresholds(expected: Floats) -> Floats:
     Returns
     -------
     numpy.ndarray
-        Shape (n_sources,): the norm over lags of (observed - expected) that is surpassed with the probability
-        `KEPT_BY_CHANCE`. Where few are expected, the sum of squares is far from chi-square, and the quantile of a
-        single Poisson count is larger.
+        Shape (n_sources,): the norm over lags of (observed - expected) that is surpassed with about the probability
+        `KEPT_BY_CHANCE`. The square of the norm is taken as gamma distributed, with the mean and the variance that it
+        has for Poisson counts.
     """
-    n_lags = expected.shape[1]
-    many = np.sqrt(expected.mean(axis=1) * chi2.isf(KEPT_BY_CHANCE, n_lags))
-    few = (poisson.isf(KEPT_BY_CHANCE / n_lags, expected) - expected).max(axis=1)
-    return np.asarray(np.maximum(many, few), np.float64)
+    mean = expected.sum(axis=1)
+    variance = (2 * expected**2 + expected).sum(axis=1)
+    seen = mean > 0
+    square = gamma.isf(KEPT_BY_CHANCE, mean[seen] ** 2 / variance[seen], scale=variance[seen] / mean[seen])
+    thresholds = np.zeros_like(mean)
+    thresholds[seen] = np.sqrt(square)
+    return thresholds
 
 
 def standard_errors(hessian: Floats, precision: Floats) -> tuple[Floats, Floats]:
@@ -292,10 +298,11 @@ def poisson_deviate(observed: Floats, expected: Floats) -> Floats:
     upper = np.where(observed > 0, gammainc(not_zero, expected), 1.0) + gammainc(observed + 1, expected)
     lower = np.where(observed > 0, gammaincc(not_zero, expected), 0.0) + gammaincc(observed + 1, expected)
     tail = 0.5 * np.where(above, upper, lower)
-    held = np.maximum(tail, _TINY)
-    below = poisson.cdf(poisson.ppf(held, expected) - 1, expected)
-    beyond = poisson.sf(poisson.isf(held, expected), expected)
-    p_value = np.minimum(held + np.where(above, below, beyond), 1.0)
+    told = np.maximum(tail, _NEGLIGIBLE)
+    below = poisson.cdf(poisson.ppf(told, expected) - 1, expected)
+    beyond = poisson.sf(poisson.isf(told, expected), expected)
+    other = np.where(tail > _NEGLIGIBLE, np.where(above, below, beyond), 0.0)
+    p_value = np.minimum(np.maximum(tail, _TINY) + other, 1.0)
     # Beyond what a float holds: the signed root of the likelihood ratio.
     ratio = xlogy(observed, observed / np.maximum(expected, _TINY)) - observed + expected
     size = np.where(tail > _TINY, norm.isf(p_value / 2), np.sqrt(2 * np.maximum(ratio, 0.0)))
