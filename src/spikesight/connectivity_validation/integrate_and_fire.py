@@ -191,19 +191,23 @@ def _drive(constants: IntegrateAndFire, weight: Floats, inhibits: NDArray[np.boo
     # Drives below the first spike all have rate 0; the last of them is where the curve begins.
     first = max(int(np.searchsorted(rates, 0.0, side="right")) - 1, 0)
     needed = np.interp(wanted, rates[first:], drives[first:])
-    decay = np.where(inhibits, constants.inhibitory_decay, constants.excitatory_decay)
-    return np.asarray(
-        needed - (wanted * decay) @ (weight * _current_per_peak(constants, inhibits)[:, None]), np.float64
-    )
+    charge = current_per_peak(constants, inhibits) * STEP / (1 - np.exp(-STEP / _decay(constants, inhibits)))
+    return np.asarray(needed - (wanted * charge) @ weight, np.float64)
 
 
-def _current_per_peak(constants: IntegrateAndFire, inhibits: NDArray[np.bool_]) -> Floats:
+def _decay(constants: IntegrateAndFire, inhibits: NDArray[np.bool_]) -> Floats:
+    """Return the time constant of the synaptic currents of each source, s, (n_units,)."""
+    return np.where(inhibits, constants.inhibitory_decay, constants.excitatory_decay)
+
+
+def current_per_peak(constants: IntegrateAndFire, inhibits: NDArray[np.bool_]) -> Floats:
     """Return the jump of each source's synaptic current that makes a postsynaptic potential of peak 1, (n_units,)."""
-    decay = np.where(inhibits, constants.inhibitory_decay, constants.excitatory_decay)
-    membrane = constants.membrane
+    decay, membrane = _decay(constants, inhibits), constants.membrane
     peak_time = membrane * decay / (membrane - decay) * np.log(membrane / decay)
     peak = decay / (membrane - decay) * (np.exp(-peak_time / membrane) - np.exp(-peak_time / decay))
-    return np.asarray(1 / peak, np.float64)
+    # A current that is held for each step carries more than one that decays within it.
+    held = STEP / decay / (1 - np.exp(-STEP / decay))
+    return np.asarray(1 / peak / held, np.float64)
 
 
 def _run(
@@ -219,7 +223,7 @@ def _run(
     """Turn constants into what the kernel takes, and simulate."""
     n_units = len(drive)
     source, target = np.nonzero(weight)
-    jump = weight[source, target] * _current_per_peak(constants, inhibits)[source]
+    jump = weight[source, target] * current_per_peak(constants, inhibits)[source]
     keep = np.exp(-STEP / np.array([constants.membrane, constants.excitatory_decay, constants.inhibitory_decay]))
     hold = NOISE_STEPS * STEP
     left = np.exp(-hold / constants.membrane)
