@@ -5,11 +5,17 @@ from typing import Any
 
 _HOME = {
     "plot_accuracy_per_session": "sessions",
+    "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_confusion_matrix": "confusion",
+    "plot_connectivity_matrix": "connectivity_matrix",
+    "plot_edges_in_ccf": "ccf_edges",
+    "plot_ground_truth": "ground_truth",
+    "plot_lag_histogram": "lag_histogram",
     "plot_leaderboard": "leaderboard",
     "plot_per_class_accuracy": "classes",
     "plot_raster": "raster",
+    "plot_unit_graph": "unit_graph",
 }
 
 __all__ = list(_HOME)
