@@ -71,7 +71,7 @@ class PoissonGLM(ConnectivityEstimator):
         A fit has converged when a step is expected to gain no more log likelihood than this.
     stimulus
         As in `ConnectivityEstimator`. ``"psth"``: the logarithm of the target's mean response enters as it is,
-        smoothed by a Gaussian of 10 ms and shrunk towards the mean rate as far as it differs from it by chance.
+        smoothed and shrunk towards that of all conditions so that its expected squared error is least.
     min_spikes, n_shuffles, random_state
         As in `ConnectivityEstimator`.
 
