@@ -31,6 +31,11 @@ class Finished:
         """Return one that keeps nothing."""
         return cls(None)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where finished parts are, for a fit that keeps files of its own beside them; None: nothing is kept."""
+        return self._folder
+
     def get(self, name: str) -> Arrays | None:
         """Return a part, or None if it is not there; a damaged one is not there."""
         if self._folder is None:
