@@ -64,7 +64,7 @@ class PoissonGLM(ConnectivityEstimator):
         hundred. History terms always have a normal prior of precision 1.
     drift
         Length of the blocks (s) that have a baseline each, so that slow changes of rate are not taken for couplings;
-        None for one baseline. Blocks are counted through all segments, laid end to end.
+        None for one baseline. Blocks are counted through all segments, laid end to end. Changes within a block remain.
     max_iter
         Largest number of Newton steps for a target.
     tol
@@ -108,7 +108,7 @@ class PoissonGLM(ConnectivityEstimator):
         history: float = 0.064,
         penalty: str = "ridge",
         strength: float = 1.0,
-        drift: float | None = None,
+        drift: float | None = 5.0,
         max_iter: int = 50,
         tol: float = 1e-10,
         stimulus: str = "auto",
@@ -150,9 +150,10 @@ class PoissonGLM(ConnectivityEstimator):
         n_history = int(self.history / trains.bin_size)
         per_bin = trains.n_spikes / trains.n_bins
         entries = per_bin.sum() * lags.size + per_bin * n_history
-        n_parameters = (trains.n_units - 1) * lags.size + 8
-        one = trains.n_bins * (1e-8 + 1e-8 * entries + 2e-9 * entries**2)
-        seconds = _EVALUATIONS * (one + 5e-11 * n_parameters**3)
+        n_parameters = (trains.n_units - 1) * lags.size + 8 + (trains.duration / self.drift if self.drift else 0)
+        building = trains.n_bins * (1e-8 + 1.1e-8 * entries)
+        evaluating = trains.n_bins * (1e-8 + 4e-9 * entries + 1e-9 * entries**2)
+        seconds = building + _EVALUATIONS * evaluating + (_EVALUATIONS * 4e-11 + 1e-10) * n_parameters**3
         held = trains.n_bins * (24 + 4 * entries.max()) + 5 * 8 * n_parameters**2
         return Cost(float(seconds.sum()) / 2, float(held) * n_threads() + trains.counts.nbytes)
 
