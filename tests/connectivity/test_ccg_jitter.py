@@ -142,7 +142,7 @@ def test_a_tail_is_that_of_the_poisson_binomial_distribution():
     for p in chance:
         pmf = np.convolve(pmf, [1 - p, p])
 
-    for count, factor in ((5, 1.3), (18, 1.05), (30, 1.2), (40, 1.6), (50, 3)):
+    for count, factor in ((5, 1.3), (18, 1.05), (30, 1.2), (40, 1.6), (50, 4)):
         ratios = [
             at_least(np.full(1, count), mean, variance)[0] / pmf[count:].sum(),
             at_least(np.full(1, count), mean, variance, other=True)[0] / pmf[:count].sum(),
