@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from spikesight.connectivity.base import SINK, SOURCE, ConnectivityEstimator, Cost, Estimate, Floats, Running, lag_bins
+from spikesight.connectivity.base import SINK, SOURCE, ConnectivityEstimator, Cost, Estimate, Running, lag_bins
 from spikesight.connectivity.finished import fingerprint
+from spikesight.connectivity.glm_design import smooth_response
 from spikesight.connectivity.spike_trains import SpikeTrains
 from spikesight.connectivity.stimulus import mean_responses
 from spikesight.errors import ConfigError
@@ -23,8 +23,6 @@ from spikesight.networks.training import Epoch, TrainingSettings, fit_network
 LAG: Final = "lag"
 VALID_SHARE: Final = 0.125
 """Of the recording, at its end: decides when training stops."""
-PSTH_WIDTH: Final = 0.01
-"""Standard deviation of the Gaussian that smooths mean responses, s."""
 _PATIENCE: Final = 2
 _FEWEST_UPDATES: Final = 100
 """Of an epoch: batches are smaller where the recording is short."""
@@ -64,9 +62,8 @@ class ForecastGAT(ConnectivityEstimator):
     distribution where there is no edge. Look at stability instead: the same edges with another ``random_state``, and in
     both halves of the recording. With ``stimulus="shuffle"`` they come from the shuffles, each of which is a fit.
 
-    With ``stimulus="psth"``, the log of the target's mean response is known to the network. It is smoothed by a
-    Gaussian of 10 ms as far as single bins, and drawn to the mean rate as far as smoothed ones, differ no more than so
-    few spikes would by chance.
+    With ``stimulus="psth"``, the log of the target's mean response is known to the network, smoothed and drawn to the
+    mean rate as much as its spikes ask for (`smooth_response`).
 
     Parameters
     ----------
@@ -266,36 +263,15 @@ def _constant_loss(network: ForecastNetwork, parts: _Parts) -> float:
 
 
 def _psth_offsets(trains: SpikeTrains) -> tuple[Tensor, Tensor]:
-    """Return log mean responses relative to each unit's mean, (n_conditions * n_bins_per_trial, n_units); row of bins.
-
-    The smoothed response is drawn to the mean rate, then the response of single bins to the smoothed one: a sharp
-    response of many trials stays sharp.
-    """
+    """Return log mean responses relative to the mean, (n_conditions * n_bins_per_trial, n_units), and the row of bins."""
     responses = mean_responses(trains).astype(np.float64)
     conditions = np.asarray(trains.conditions)
     _, length, n_units = responses.shape
-    width = PSTH_WIDTH / trains.bin_size
-    n_trials = np.bincount(conditions)[:, None, None]
-    mean = (responses * n_trials).sum(axis=(0, 1)) / (n_trials.sum() * length)
-    # A Gaussian of this width averages over that many bins.
-    n_averaged = n_trials * min(length, max(1.0, 2 * math.sqrt(math.pi) * width))
-    smooth = gaussian_filter1d(responses, width, axis=1, mode="nearest")
-    drawn = _drawn(smooth, np.broadcast_to(mean, smooth.shape), n_averaged)
-    drawn = np.maximum(_drawn(responses, drawn, n_trials), 0.01 * mean)
-    table = np.log(np.divide(drawn, mean, out=np.ones_like(drawn), where=mean > 0))
+    n_trials = np.bincount(conditions)
+    for unit in range(n_units):
+        responses[:, :, unit] = smooth_response(responses[:, :, unit], n_trials, trains.bin_size)
     row = (conditions[:, None] * length + np.arange(length)).reshape(-1)
-    return torch.from_numpy(table.reshape(-1, n_units).astype(np.float32)), torch.from_numpy(row)
-
-
-def _drawn(rates: Floats, to: Floats, n: NDArray[np.int64] | Floats) -> Floats:
-    """Draw each unit's rates, of ``n`` bins each, to others, as far as they differ no more than Poisson counts would.
-
-    Shapes (n_conditions, n_bins_per_trial, n_units), of ``n`` (n_conditions, 1, 1).
-    """
-    noise = to / n
-    beyond = np.maximum(((rates - to) ** 2 - noise).mean(axis=(0, 1)), 0)
-    share = np.divide(beyond, beyond + noise, out=np.zeros_like(rates), where=noise > 0)
-    return np.asarray(to + share * (rates - to), np.float64)
+    return torch.from_numpy(np.log(responses).reshape(-1, n_units).astype(np.float32)), torch.from_numpy(row)
 
 
 def _labelled(network: ForecastNetwork, trains: SpikeTrains) -> xr.DataArray:
