@@ -263,7 +263,7 @@ def _constant_loss(network: ForecastNetwork, parts: _Parts) -> float:
 
 
 def _psth_offsets(trains: SpikeTrains) -> tuple[Tensor, Tensor]:
-    """Return log mean responses relative to the mean, (n_conditions * n_bins_per_trial, n_units), and the row of bins."""
+    """Return log mean responses (relative), (n_conditions * n_bins_per_trial, n_units), and the row of each bin."""
     responses = mean_responses(trains).astype(np.float64)
     conditions = np.asarray(trains.conditions)
     _, length, n_units = responses.shape
