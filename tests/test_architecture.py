@@ -17,11 +17,12 @@ PACKAGE = Path(spikesight.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("connectivity_cli",),
     ("terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation"),
-    ("report",),
+    ("report", "connectivity_report"),
     ("report_text",),
-    ("run_record",),
+    ("run_record", "connectivity_record"),
     ("leaderboard",),
     ("benchmark",),
     ("cells", "entrants"),
@@ -30,9 +31,12 @@ LAYERS = (
     ("decoders", "connectivity"),
     ("networks",),
     ("detrending",),
-    ("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview", "graph_records"),
+    (
+        *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
+        *("graph_records", "connectivity_files", "connectivity_config"),
+    ),
     ("data",),
-    ("schema", "config", "tracking", "provenance"),
+    ("schema", "config", "tracking", "provenance", "page"),
     ("errors",),
 )
 """From top to bottom: a module imports from lower layers, never from above or from its own layer's other modules."""

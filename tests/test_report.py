@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from example_run import write_run
 from spikesight.errors import RunDirectoryError
-from spikesight.report import embedded_json, render, write_report
+from spikesight.report import render, write_report
 from spikesight.run_record import read_run
 
 EVIL = "</script><img onerror=x>"
@@ -150,18 +148,6 @@ def test_the_data_of_one_session_stays_small(tmp_path: Path) -> None:
     found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
     assert found is not None
     assert len(found.group(1)) < 2e6
-
-
-@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))
-def test_embedded_json_reads_back_and_cannot_close_its_script(value: object) -> None:
-    text = str(embedded_json(value))
-    assert json.loads(text) == value
-    assert not set("<>&\u2028\u2029") & set(text)
-
-
-def test_embedded_json_refuses_what_json_does_not_have() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        embedded_json({"accuracy": float("nan")})
 
 
 def test_a_folder_that_is_no_run_directory_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
+from spikesight import connectivity_cli
 from spikesight.config import BenchmarkConfig
 from spikesight.errors import SpikesightError
 
@@ -27,7 +28,7 @@ class _Group(TyperGroup):
                 warnings.filterwarnings("ignore", ".*(cancelled|not used)", UserWarning, r"joblib\.")
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            resumes = ctx.invoked_subcommand in {"benchmark", "demo"}
+            resumes = ctx.invoked_subcommand in {"benchmark", "connectivity", "demo"}
             typer.echo("stopped; start the same command again to resume" if resumes else "stopped", err=True)
             raise typer.Exit(INTERRUPTED) from stop
         except (SpikesightError, OSError, MemoryError) as error:
@@ -42,6 +43,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 all went well, 1 an error (one line on stderr) or some fits failed, 2 wrong usage, "
     "130 stopped by Ctrl-C.",
 )  # fmt: skip
+
+app.add_typer(connectivity_cli.app, name="connectivity")
 
 
 def _default(key: str) -> str:
@@ -242,13 +245,16 @@ def simulate(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark or a connectivity fit.")],
     out: Annotated[Path | None, typer.Option(help="HTML file to write; report.html in the run directory.")] = None,
 ) -> None:
     """Write the report page of a run again."""
+    from spikesight.connectivity_record import holds_connectivity
+    from spikesight.connectivity_report import write_connectivity_report
     from spikesight.report import write_report
 
-    typer.echo(write_report(run, out).resolve())
+    write = write_connectivity_report if holds_connectivity(run) else write_report
+    typer.echo(write(run, out).resolve())
 
 
 @app.command()

@@ -69,11 +69,13 @@ _EXPECTED = {
 """What pydantic wanted, by the type of its complaint, in the words of who writes the option."""
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Pure data that cannot be changed; unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class UnitsConfig(_Frozen):
+class UnitsConfig(Frozen):
     """The quality filters of units; AllenSDK's defaults, each off with ``null`` or ``false``."""
 
     quality: str | None = "good"
@@ -84,14 +86,14 @@ class UnitsConfig(_Frozen):
     isi_violations_maximum: float | None = Field(default=0.5, ge=0)
 
 
-class DetrendConfig(_Frozen):
+class DetrendConfig(Frozen):
     """The running mean that is taken away: trials on either side, or only those before (``causal``)."""
 
     n_trials: int = Field(ge=1)
     causal: bool = False
 
 
-class BenchmarkConfig(_Frozen):
+class BenchmarkConfig(Frozen):
     """Everything that decides the numbers of a benchmark, and where it is written.
 
     Attributes
@@ -260,11 +262,11 @@ def load_config(
     origin = str(path) if path is not None else "the options"
     values.update({key: value for key, value in (overrides or {}).items() if value is not None})
     for assignment in assignments:
-        _assign(values, assignment)
+        assign(values, assignment)
     try:
         return BenchmarkConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"in {origin}: {_describe_all(error.errors())}") from error
+        raise ConfigError(f"in {origin}: {describe_problems(error.errors())}") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -283,8 +285,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _assign(values: dict[str, Any], assignment: str) -> None:
-    """Put one ``a.b=c`` into the nested ``values``."""
+def assign(values: dict[str, Any], assignment: str) -> None:
+    """Put one ``a.b=c`` into the nested ``values``. Raises ConfigError if it is none."""
     name, equals, text = assignment.partition("=")
     keys = name.strip().split(".")
     if not equals or not all(keys):
@@ -301,7 +303,7 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     level[keys[-1]] = value
 
 
-def _describe_all(problems: Iterable[ErrorDetails]) -> str:
+def describe_problems(problems: Iterable[ErrorDetails]) -> str:
     """Sentences about validation problems; one mistake is told once, though a union is tried in each of its forms."""
     told: dict[str, str] = {}
     for problem in problems:

@@ -33,6 +33,8 @@ DECIDES_NUMBERS: Final = (
     *("data/timeline.py", "decoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
+DECIDES_CONNECTIVITY: Final = ("connectivity/*.py", "networks/*.py", "data/count_kernels.py")
+"""Sources that decide what connectivity comes out of given counts."""
 LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn", "torch")
 """Packages whose release may change what a decoder predicts."""
 
@@ -75,9 +77,18 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
 
 def code_digest() -> str:
     """SHA-256 of the sources in ``DECIDES_NUMBERS``: cells decoded by other code are not the same cells."""
+    return _digest_of_sources(DECIDES_NUMBERS)
+
+
+def connectivity_digest() -> str:
+    """SHA-256 of the sources in ``DECIDES_CONNECTIVITY``."""
+    return _digest_of_sources(DECIDES_CONNECTIVITY)
+
+
+def _digest_of_sources(patterns: Iterable[str]) -> str:
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for pattern in DECIDES_NUMBERS:
+    for pattern in patterns:
         for source in sorted(package.glob(pattern)):
             digest.update(f"{source.name}\0".encode() + source.read_bytes())
     return digest.hexdigest()

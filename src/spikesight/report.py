@@ -1,25 +1,16 @@
 """One self-contained HTML page about a run: it opens from disk, needs no network, and lets no file's text run."""
 
-import base64
-import hashlib
-import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import pandas as pd
 import yaml
-from markupsafe import Markup
 
-import spikesight
-from spikesight.errors import RunDirectoryError
 from spikesight.figures import theme
 from spikesight.figures.confusion import count_confusions
+from spikesight.page import render_page, write_whole
 from spikesight.report_text import headline, methods, provenance_rows
 from spikesight.run_record import REFERENCE, RunRecord, read_run
 from spikesight.statistics import WHAT_INTERVALS_COVER
@@ -50,30 +41,21 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
         If ``run`` has no results or is damaged, or ``out`` cannot be written.
     """
     path = Path(out) if out is not None else Path(run) / REPORT
-    _write_whole(path, render(read_run(run)))
+    write_whole(path, render(read_run(run)))
     return path
 
 
 def render(record: RunRecord) -> str:
     """Return the page of a run as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("spikesight", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, points=_points, seconds=_seconds, count=_count)
-    scripts = [_plotly(), _packaged("report.js")]
     several = record.over_sessions is not None
     sessions = [_session(record, card) for card in record.cards]
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report.html",
+        "report.js",
+        _page_data(record, sessions),
+        {"percent": _percent, "points": _points, "seconds": _seconds, "count": _count},
         title=headline(record)["question"],
         headline=headline(record),
-        policy=_content_policy(scripts),
-        style=Markup(_packaged("report.css")),
-        scripts=[Markup(script) for script in scripts],
-        data=embedded_json(_page_data(record, sessions)),
         several=several,
         over_sessions=_rows(record.over_sessions) if record.over_sessions is not None else [],
         sessions=sessions,
@@ -82,22 +64,7 @@ def render(record: RunRecord) -> str:
         provenance=provenance_rows(record.provenance),
         config=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
         failures=record.failures,
-        version=spikesight.__version__,
     )
-
-
-def embedded_json(value: object) -> Markup:
-    r"""Write JSON that may stand inside a ``<script>``: no ``<``, ``>`` or ``&`` is left as it is.
-
-    Raises
-    ------
-    ValueError
-        If a number is NaN or infinite, which JSON does not have.
-    """
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def _session(record: RunRecord, card: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,41 +130,6 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     records = table.to_dict("records")
     rows = [{str(key): None if _is_nan(value) else value for key, value in record.items()} for record in records]
     return [{**row, "is_reference": row["selection"] == REFERENCE} for row in rows]
-
-
-def _content_policy(scripts: list[str]) -> str:
-    """Allow the page's own two scripts by their hash and nothing else: no network, no inline handler."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs()).replace("\r\n", "\n")
-
-
-def _packaged(name: str) -> str:
-    return (resources.files("spikesight") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write under a temporary name beside ``path``, then rename."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise RunDirectoryError(
-            f"cannot write the report {path}: {error.strerror or error}. Choose another file with --out."
-        ) from error
 
 
 def _is_nan(value: object) -> bool:

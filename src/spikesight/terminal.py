@@ -16,6 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from spikesight.connectivity_files import found_edges
+from spikesight.connectivity_record import read_connectivity
+from spikesight.connectivity_report import headline
 from spikesight.report import REPORT
 from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
@@ -188,6 +191,76 @@ def print_run(run: Path, *, as_json: bool = False) -> int:
             )
         )
     return int(bool(record.failures))
+
+
+def print_connectivity(run: Path, *, as_json: bool = False) -> None:
+    """Write what an estimate found: numbers, stability, the strongest edges, and where the page is."""
+    record = read_connectivity(run)
+    summary = record.summary
+    page = str((run / REPORT).resolve())
+    if as_json:
+        edges = found_edges(record.edges).to_dict("records")
+        print_json({"run": str(run.resolve()), "report": page, **summary, "edges": edges})
+        return
+    out = console()
+    lines = headline(record)
+    out.print(Text(f"{lines['value']} {lines['share']}"), soft_wrap=True)
+    out.print(Text(lines["trust"]), soft_wrap=True)
+    out.print(Text(lines["data"]), soft_wrap=True)
+    if summary["left_out"]:
+        named = ", ".join(f"{unit['unit']} ({unit['n_spikes']} spikes)" for unit in summary["left_out"][:10])
+        more = f" and {len(summary['left_out']) - 10} more" if len(summary["left_out"]) > 10 else ""
+        out.print(Text(f"left out, {summary['left_out'][0]['reason']}: {named}{more}"), soft_wrap=True)
+    out.print()
+    out.print(_edge_table(record.edges.head(10)))
+    out.print(Text(f"weight: {summary['measure']}"), soft_wrap=True)
+    out.print(Text(f"report: {page}"), soft_wrap=True)
+
+
+def _edge_table(edges: pd.DataFrame) -> Table:
+    columns = ("source", "target", "areas", "weight", "z", "q", "lag ms")
+    rows = [
+        {
+            "source": edge["source_unit"],
+            "target": edge["target_unit"],
+            "areas": f"{edge['source_area'] or '-'} to {edge['target_area'] or '-'}",
+            "weight": f"{edge['weight']:.3g}",
+            "z": _or_dash(edge["z"], ".1f"),
+            "q": _or_dash(edge["q_value"], ".2g"),
+            "lag ms": _or_dash(1000 * edge["lag"], "g"),
+        }
+        for edge in edges.to_dict("records")
+    ]
+    return table_of(rows, "Strongest edges", columns=columns)
+
+
+def _or_dash(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(round(value, 9), form)
+
+
+def print_methods(specs: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Write a line for every connectivity estimator."""
+    rows = [{"name": name, "summary": spec.summary, "bin_size": spec.bin_size} for name, spec in specs.items()]
+    if as_json:
+        print_json(rows)
+        return
+    width = max(len(name) for name in specs)
+    for row in rows:
+        line = f"{row['name']:<{width}}  {row['summary']} (bins of {1000 * row['bin_size']:g} ms)"
+        console().print(Text(line), soft_wrap=True)
+
+
+def print_validation(table: pd.DataFrame, means: pd.DataFrame, *, as_json: bool = False) -> None:
+    """Write the scores of estimators on networks whose couplings are known, mean over networks."""
+    if as_json:
+        print_json(means.to_dict("records"))
+        return
+    rows = [{str(name): _cell(value) for name, value in row.items()} for row in means.to_dict("records")]
+    console().print(table_of(rows, f"Mean over {table['seed'].nunique()} networks", columns=list(means.columns)))
+
+
+def _cell(value: Any) -> str:
+    return _or_dash(value, ".3g") if isinstance(value, float) else str(value)
 
 
 def print_inspection(found: Mapping[str, Any]) -> None:

@@ -114,6 +114,8 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     directed: ClassVar[bool] = True
     """Whether ``[i, j]`` and ``[j, i]`` may differ."""
+    random: ClassVar[bool] = False
+    """Whether the weights depend on ``random_state``."""
     measure: ClassVar[str]
     """What ``connectivity_`` holds, for the axis of a figure."""
 
@@ -191,6 +193,8 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
             raise ConfigError(f"expected min_spikes of at least 1, got {self.min_spikes}.")
         if self.stimulus not in STIMULUS:
             raise ConfigError(f"expected stimulus to be one of {', '.join(STIMULUS)}, got {self.stimulus!r}.")
+        if self.random_state < 0:
+            raise ConfigError(f"expected a random_state of 0 or more, got {self.random_state}.")
         self._check(trains)
         need = self._shortest(trains)
         if trains.lengths.max() < need:

@@ -44,8 +44,8 @@ def edge_table(fitted: Fitted) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``EDGE_COLUMNS``, smallest p-value first, then the largest absolute weight: unit ids and areas of both
-        ends; ``distance`` between them in the CCF (um; NaN where a place is not known); ``weight`` in the estimator's
+        Columns ``EDGE_COLUMNS``, smallest p-value first, then the largest ``|z|`` and weight: unit ids and areas of
+        both ends; ``distance`` between them in the CCF (um; NaN where a place is not known); ``weight`` in the estimator's
         measure and its ``sign``; ``z``; ``p_value`` (corrected for lags); ``q_value``, p after Benjamini and Hochberg's
         correction over all rows; ``lag`` (s).
     """
@@ -70,7 +70,8 @@ def edge_table(fitted: Fitted) -> pd.DataFrame:
             "lag": fitted.lag_.to_numpy()[rows, columns],
         }
     )
-    order = np.lexsort((-np.abs(weight), np.nan_to_num(p_value, nan=2.0)))
+    evidence = np.nan_to_num(np.abs(table["z"].to_numpy()))
+    order = np.lexsort((-np.abs(weight), -evidence, np.nan_to_num(p_value, nan=2.0)))
     return table.iloc[order].reset_index(drop=True)
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from spikesight.connectivity.base import SINK, SOURCE, ConnectivityEstimator, Cost, Estimate, Running, lag_bins
 from spikesight.connectivity.finished import fingerprint
-from spikesight.connectivity.glm_design import smooth_response
 from spikesight.connectivity.spike_trains import SpikeTrains
-from spikesight.connectivity.stimulus import mean_responses
+from spikesight.connectivity.stimulus import mean_responses, smooth_response
 from spikesight.errors import ConfigError
 from spikesight.networks.devices import one_thread, resolve_device
 from spikesight.networks.forecasting import N_CHANNELS, ForecastNetwork, poisson_loss

@@ -221,7 +221,7 @@ def null_thresholds(expected: Floats) -> Floats:
     variance = (2 * expected**2 + expected).sum(axis=1)
     seen = mean > 0
     square = gamma.isf(KEPT_BY_CHANCE, mean[seen] ** 2 / variance[seen], scale=variance[seen] / mean[seen])
-    thresholds = np.zeros_like(mean)
+    thresholds: Floats = np.zeros(mean.shape)
     thresholds[seen] = np.sqrt(square)
     return thresholds
 

@@ -1,0 +1,194 @@
+"""The page of a connectivity estimate: who drives whom, how sure that is, and how it was found."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from spikesight.connectivity_files import Q
+from spikesight.connectivity_record import FIGURES, ConnectivityRecord, read_connectivity
+from spikesight.figures import theme
+from spikesight.figures.unit_order import order_units
+from spikesight.page import picture, render_page, write_whole
+from spikesight.report_text import provenance_rows
+
+REPORT: Final = "report.html"
+MOST_UNITS: Final = 400
+"""Of a matrix that can be explored on the page: 160,000 pairs, about 5 MB."""
+N_EDGES: Final = 25
+TITLES: Final = {
+    "matrix": "The matrix",
+    "areas": "The graph of areas",
+    "units": "The graph of units",
+    "lags": "Lags of the edges",
+    "ccf": "Where the edges run",
+}
+"""Figures, by the name of their file."""
+
+
+def write_connectivity_report(run: str | Path, out: str | Path | None = None) -> Path:
+    """Write the page of a run directory of a connectivity estimate; by default ``report.html`` in it.
+
+    Raises
+    ------
+    RunDirectoryError
+        If ``run`` is no such directory, or ``out`` cannot be written.
+    """
+    path = Path(out) if out is not None else Path(run) / REPORT
+    write_whole(path, render(read_connectivity(run)))
+    return path
+
+
+def render(record: ConnectivityRecord) -> str:
+    """Return the page as HTML."""
+    order = order_units(record.units)
+    interactive = len(record.units) <= MOST_UNITS
+    return render_page(
+        "connectivity.html",
+        "connectivity.js",
+        _page_data(record, order.ids, order.areas) if interactive else {"theme": _theme()},
+        {
+            "count": lambda value: f"{int(value):,}".replace(",", "\u202f"),
+            "number": _number,
+            "whole": lambda value: "-" if _unknown(value) else f"{value:,.0f}".replace(",", "\u202f"),
+            "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
+            "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
+        },
+        headline=headline(record),
+        interactive=interactive,
+        areas=list(dict.fromkeys(order.areas)),
+        units=record.units,
+        edges=record.edges.head(N_EDGES).to_dict("records"),
+        measure=record.summary["measure"],
+        area_rows=record.areas.to_dict("records"),
+        figures=_figures(record.path),
+        trust=trust(record),
+        left_out=record.summary["left_out"],
+        methods=methods(record),
+        provenance=provenance_rows(record.provenance),
+        config=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
+    )
+
+
+def headline(record: ConnectivityRecord) -> dict[str, str]:
+    """Put the question, the data and the answer in a sentence each."""
+    summary = record.summary
+    pairs = f"{summary['n_pairs']:,}"
+    tested = summary["n_edges"] is not None
+    kind = "ordered pairs" if summary["directed"] else "pairs"
+    return {
+        "question": "Which unit drives which?" if summary["directed"] else "Which units fire together?",
+        "value": f"{summary['n_edges']:,} of {pairs}" if tested else pairs,
+        "share": (
+            f"{kind} of units have an edge by {summary['method']}, at a false-discovery rate of {100 * Q:g}\u00a0%."
+            if tested
+            else f"{kind} of units were ranked by {summary['method']}, which has no test."
+        ),
+        "trust": _stability(summary),
+        "data": (
+            f"{summary['n_units']} units of session {summary['session_id'] or 'without a name'}, "
+            f"{summary['duration'] / 60:.1f} minutes of {summary['period']} in bins of "
+            f"{1000 * summary['bin_size']:g} ms."
+        ),
+    }
+
+
+def trust(record: ConnectivityRecord) -> list[str]:
+    """Say what speaks for the matrix and what it cannot show."""
+    return [
+        _stability(record.summary),
+        "An edge is a statistical one: the source's spikes foretell the target's beyond what the method accounts for. "
+        "Common input from units that were not recorded, and gain that units share, can make edges where there is no "
+        "synapse, and a synapse may be too weak to be found. The validation page of the documentation says how often, "
+        "on networks whose couplings are known.",
+    ]
+
+
+def methods(record: ConnectivityRecord) -> list[str]:
+    """Say how the matrix was found."""
+    summary = record.summary
+    stimulus = {
+        "psth": "The mean response to each condition was removed, bin by bin.",
+        "shuffle": "Estimates were compared with those of trials permuted within conditions, unit by unit.",
+        "none": "Nothing was removed for the stimulus.",
+    }[summary["stimulus"]]
+    options = ", ".join(f"{name} = {value}" for name, value in summary["params"].items())
+    sure = (
+        f"p-values are corrected for the choice among lags, and q-values for {summary['n_pairs']:,} pairs (Benjamini "
+        "and Hochberg 1995)."
+        if summary["n_edges"] is not None
+        else "The method has no p-values."
+    )
+    return [
+        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {summary['n_segments']:,} stretches of "
+        f"{summary['period']}. {summary['summary'][0].upper()}{summary['summary'][1:]} ({summary['method']}; "
+        f"{options}). {stimulus} {sure}"
+    ]
+
+
+def _stability(summary: Mapping[str, Any]) -> str:
+    split, seeds = summary["split_half"], summary["seed_to_seed"]
+    if not summary["stability_asked"]:
+        return "Its stability was not asked for."
+    halves = (
+        "Half of the recording is too short for an estimate of its own"
+        if split is None
+        else f"Weights from two halves of the recording correlate by {split:.2f}"
+    )
+    chance = "chance does not enter" if seeds is None else f"those of two seeds by {seeds:.2f}"
+    return f"{halves}; {chance}."
+
+
+def _page_data(record: ConnectivityRecord, ids: NDArray[Any], areas: list[str]) -> dict[str, Any]:
+    matrices = record.matrices.sel(source_unit=ids, target_unit=ids)
+    weight = matrices["connectivity"].to_numpy()
+    off = np.abs(weight[~np.eye(len(ids), dtype=bool)])
+    tested = bool(np.isfinite(matrices["z"]).any())
+    q = record.edges.pivot(index="source_unit", columns="target_unit", values="q_value")
+    whole = q.reindex(index=ids, columns=ids)
+    both = whole if record.summary["directed"] else whole.combine_first(whole.T)
+    return {
+        "theme": _theme(),
+        "units": [str(unit) for unit in ids],
+        "areas": areas,
+        "measure": record.summary["measure"],
+        "bound": float(np.quantile(off, 0.99)) or float(off.max(initial=0.0)) or 1.0,
+        "weight": _rounded(weight),
+        "z": _rounded(matrices["z"].to_numpy()) if tested else None,
+        "q": _rounded(both.to_numpy(np.float64)) if tested else None,
+        "lag": _rounded(matrices["lag"].to_numpy()),
+    }
+
+
+def _theme() -> dict[str, Any]:
+    return {
+        "ink": theme.INK,
+        "soft": theme.SOFT_INK,
+        "rule": theme.RULE,
+        "accent": theme.ACCENT,
+        "reference": theme.REFERENCE,
+        "diverging": theme.DIVERGING,
+    }
+
+
+def _figures(path: Path) -> list[dict[str, str]]:
+    there = {name: path / FIGURES / f"{name}.png" for name in TITLES}
+    return [{"title": TITLES[name], "picture": picture(file)} for name, file in there.items() if file.is_file()]
+
+
+def _rounded(values: NDArray[np.float64]) -> list[list[float | None]]:
+    """Write numbers with four digits, and None for NaN, which JSON does not have."""
+    return [[None if math.isnan(value) else float(f"{value:.3e}") for value in row] for row in values.tolist()]
+
+
+def _unknown(value: float | None) -> bool:
+    return value is None or pd.isna(value)
+
+
+def _number(value: float) -> str:
+    return "-" if _unknown(value) else f"{value:.3g}".replace("-", "\u2212")
