@@ -45,9 +45,9 @@ def edge_table(fitted: Fitted) -> pd.DataFrame:
     -------
     DataFrame
         Columns ``EDGE_COLUMNS``, smallest p-value first, then the largest ``|z|`` and weight: unit ids and areas of
-        both ends; ``distance`` between them in the CCF (um; NaN where a place is not known); ``weight`` in the estimator's
-        measure and its ``sign``; ``z``; ``p_value`` (corrected for lags); ``q_value``, p after Benjamini and Hochberg's
-        correction over all rows; ``lag`` (s).
+        both ends; ``distance`` between them in the CCF (um; NaN where a place is not known); ``weight`` in the
+        estimator's measure and its ``sign``; ``z``; ``p_value`` (corrected for lags); ``q_value``, p after Benjamini
+        and Hochberg's correction over all rows; ``lag`` (s).
     """
     ids = fitted.connectivity_.source_unit.to_numpy()
     n_units = len(ids)

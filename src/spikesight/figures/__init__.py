@@ -7,6 +7,7 @@ _HOME = {
     "plot_accuracy_per_session": "sessions",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
+    "plot_calibration": "validation",
     "plot_confusion_matrix": "confusion",
     "plot_connectivity_matrix": "connectivity_matrix",
     "plot_edges_in_ccf": "ccf_edges",
@@ -16,6 +17,8 @@ _HOME = {
     "plot_per_class_accuracy": "classes",
     "plot_raster": "raster",
     "plot_unit_graph": "unit_graph",
+    "plot_validation_curve": "validation",
+    "plot_validation_scores": "validation",
 }
 
 __all__ = list(_HOME)

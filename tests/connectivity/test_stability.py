@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from coupled_units import driven, independent, presentations, recording
+
+from spikesight.connectivity.granger import Granger
+from spikesight.connectivity.stability import halves, stability, weight_correlation
+
+
+def test_trials_of_each_condition_alternate_between_the_halves():
+    counts = presentations(independent(8 * 5, 3).reshape(8, 5, 3), [0, 0, 1, 1, 0, 0, 1, 1])
+
+    first, second = halves(counts)
+
+    assert first.trial.to_numpy().tolist() == [0, 2, 4, 6]
+    assert second.trial.to_numpy().tolist() == [1, 3, 5, 7]
+
+
+def test_pieces_of_continuous_time_alternate_and_stay_apart():
+    first, second = halves(recording(independent(100, 3)))
+
+    assert first.sizes["time"] == second.sizes["time"] == 50
+    assert np.unique(first.period).size == 10
+    assert first.time.to_numpy()[:6] == pytest.approx([0, 0.002, 0.004, 0.006, 0.008, 0.02])
+
+
+def test_a_planted_edge_makes_the_halves_agree():
+    counts = recording(driven(80_000, 6, weight=0.6))
+    found = stability(Granger().fit(counts), counts)
+
+    assert found.split_half > 0.9
+    assert found.seed_to_seed == pytest.approx(1)
+
+
+def test_independent_units_agree_on_nothing():
+    counts = recording(independent(80_000, 12))
+
+    assert abs(stability(Granger().fit(counts), counts).split_half) < 0.3
+
+
+def test_a_half_that_is_too_short_gives_nan():
+    counts = recording(independent(4000, 3, 0.1))
+
+    assert np.isnan(stability(Granger(min_spikes=300).fit(counts), counts).split_half)
+
+
+def test_only_units_that_both_have_are_compared():
+    counts = independent(6000, 5, 0.2)
+    few = counts.copy()
+    few[:, 4] = 0
+
+    found = weight_correlation(Granger(min_spikes=1).fit(recording(counts)), Granger(min_spikes=1).fit(recording(few)))
+
+    assert found > 0.99

@@ -1,0 +1,87 @@
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from spikesight.cli import app
+from spikesight.connectivity import registry
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def session_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("session") / "tiny.nwb"
+    assert run("simulate", "--preset", "tiny", "--out", file).exit_code == 0
+    return file
+
+
+def test_methods_are_listed_with_one_line_each():
+    done = run("connectivity", "methods")
+
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == registry.names()
+    assert json.loads(run("connectivity", "methods", "--json").stdout)[0]["name"] == "ccg-jitter"
+
+
+def test_fit_prints_the_answer_its_stability_and_the_strongest_edges(session_file, tmp_path):
+    done = run(
+        "connectivity", "fit", session_file, "--period", "natural_scenes", "--set", "min_spikes=50",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    assert "ordered pairs of units have an edge by granger" in done.stdout
+    assert "two halves of the recording correlate by" in done.stdout
+    assert "Strongest edges" in done.stdout
+    assert str(tmp_path / "run" / "report.html") in done.stdout.replace("\n", "")
+    assert "on two cores" in done.stderr
+
+
+def test_fit_prints_json_and_report_writes_the_page_again(session_file, tmp_path):
+    done = run(
+        "connectivity", "fit", session_file, "--method", "noise-correlation", "--period", "spontaneous",
+        "--no-stability", "--out", tmp_path / "run", "--json",
+    )  # fmt: skip
+
+    found = json.loads(done.stdout)
+    assert found["method"] == "noise-correlation"
+    assert found["directed"] is False
+    assert {"source_unit", "target_unit", "weight"} <= set(found["edges"][0]) if found["edges"] else True
+    (tmp_path / "run" / "report.html").unlink()
+    assert run("report", tmp_path / "run").exit_code == 0
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_validate_prints_scores_of_each_method(tmp_path):
+    done = run(
+        "connectivity", "validate", "--quick", "--seeds", 1, "--methods", "granger,noise-correlation", "--json",
+        "--out", tmp_path,
+    )  # fmt: skip
+
+    rows = json.loads(done.stdout)
+    assert {row["method"] for row in rows} == {"granger", "noise-correlation"}
+    assert {"auroc", "average_precision", "direction", "tpr_at_1pct"} <= set(rows[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--method", "glm"), "unknown connectivity estimator 'glm'"),
+        (("--period", "flashlight"), "no period 'flashlight'"),
+        (("--units", "a,b"), "unit_ids"),
+    ],
+)
+def test_errors_are_one_line(session_file, arguments, said):
+    done = run("connectivity", "fit", session_file, *arguments)
+
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+
+
+def test_minutes_that_are_no_numbers_are_refused():
+    assert "expected numbers separated by commas" in run("connectivity", "validate", "--minutes", "5,x").stderr
