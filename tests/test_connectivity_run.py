@@ -216,7 +216,7 @@ def test_binned_trials_are_taken_as_they_are(session_file, tmp_path):
         ({"source": Path("nowhere.nwb")}, FileFormatError, "there is none at nowhere.nwb"),
         ({"method": "grainger"}, UnknownNameError, "Did you mean 'granger'"),
         ({"period": "natural_scene"}, StimulusNotFoundError, "Did you mean 'natural_scenes'"),
-        ({"assignments": ["max_leg=1"]}, ConfigError, "max_leg.*Its parameters: max_lag"),
+        ({"assignments": ["max_leg=1"]}, ConfigError, "max_leg.*Its parameters: drift"),
         ({"assignments": ["min_spikes=1000000"]}, NoUnitsError, "two units of 1000000 spikes"),
         ({"areas": ["XYZ"]}, NoUnitsError, "its areas are"),
         ({"unit_ids": [1]}, UnitIdsError, "1"),

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from coupled_units import driven, independent, presentations, recording
 
-from spikesight.connectivity.granger import Granger, centred_products
+from coupled_units import driven, independent, presentations, recording
+from spikesight.connectivity.granger import Granger
 from spikesight.connectivity.lagged_products import lagged_products, lagged_sums
+from spikesight.connectivity.regression_rows import Rows
 from spikesight.connectivity.spike_trains import read_trains
 from spikesight.errors import ConfigError, DataError
 
@@ -36,23 +37,42 @@ def test_lagged_products_are_those_of_a_loop_over_bins(periods):
     np.testing.assert_array_equal(lagged_sums(trains, 3), x.sum(axis=1))
 
 
-def test_products_beyond_the_stimulus_are_those_of_residuals():
+def residuals(trains, n_lags, drift_bins, psth):
+    """Counts less mean responses, then less the mean of each block, lag by lag: (n_lags + 1, n_rows, n_units)."""
+    x, bins = stacked(trains, n_lags, trains.counts.T - psth)
+    for block in np.unique(bins // drift_bins):
+        own = bins // drift_bins == block
+        x[:, own] -= x[:, own].mean(axis=1, keepdims=True)
+    return x
+
+
+@pytest.mark.parametrize("drift", [None, 0.04])
+def test_rows_are_counts_less_the_mean_of_their_block(drift):
+    trains = read_trains(recording(independent(90, 3, 0.6), periods=[50, 7, 33]))
+    x = residuals(trains, 2, 90 if drift is None else 20, 0.0)
+    rows = Rows.of(trains, 2, drift, None)
+
+    np.testing.assert_allclose(rows.products(), np.einsum("ati,btj->abij", x, x), atol=1e-4)
+    np.testing.assert_allclose(rows.values(rows.bins), x, atol=1e-6)
+
+
+def test_rows_beyond_the_stimulus_are_what_single_presentations_add():
     rng = np.random.default_rng(1)
     trains = read_trains(presentations(rng.poisson(0.5, (12, 9, 3)), np.arange(12) % 3))
     psth = np.stack([trains.counts.T.reshape(12, 9, 3)[np.arange(12) % 3 == c].mean(0) for c in range(3)])
-    residual = trains.counts.T - psth[np.arange(12) % 3].reshape(-1, 3)
-    x, _ = stacked(trains, 2, residual)
+    x = residuals(trains, 2, 36, psth[np.arange(12) % 3].reshape(-1, 3))
+    rows = Rows.of(trains, 2, 0.072, psth.astype(np.float32))
 
-    found = centred_products(trains, 2, psth.astype(np.float32))
-
-    np.testing.assert_allclose(found, np.einsum("ati,btj->abij", x, x), atol=1e-4)
+    np.testing.assert_allclose(rows.products(), np.einsum("ati,btj->abij", x, x), atol=1e-4)
+    np.testing.assert_allclose(rows.values(rows.bins), x, atol=1e-6)
+    assert rows.n_free == 12 * 7 - 3 - 3 * 7
 
 
 @pytest.fixture(scope="module")
 def regression():
     """A fit, and the same regression row by row."""
     counts = recording(driven(3000, 4, lag=2, weight=0.4, seed=3, mean=0.2), periods=[1000, 1500, 500])
-    fitted = Granger(max_lag=0.004, min_spikes=1).fit(counts)
+    fitted = Granger(max_lag=0.004, drift=None, min_spikes=1).fit(counts)
     x, _ = stacked(read_trains(counts), 2)
     past = np.concatenate([np.ones((x.shape[1], 1)), *x[1:]], axis=1)
     return fitted, x[0], past
@@ -136,6 +156,16 @@ def test_p_values_of_units_that_share_a_stimulus_are_uniform_once_it_is_removed(
     assert (kept[off] < 0.05).mean() > 0.3
 
 
+def test_a_slow_gain_that_units_share_makes_no_edges_once_its_drift_is_removed():
+    rng = np.random.default_rng(12)
+    gain = np.exp(0.5 * np.repeat(rng.standard_normal(60), 1000))[:, None]
+    counts = recording(rng.poisson(0.03 * gain * np.ones((1, 24))).astype(np.uint8))
+    off = ~np.eye(24, dtype=bool)
+
+    assert (Granger().fit(counts).p_values_.to_numpy()[off] < 0.05).mean() < 0.075
+    assert (Granger(drift=None).fit(counts).p_values_.to_numpy()[off] < 0.05).mean() > 0.2
+
+
 def test_shuffled_trials_leave_only_what_is_in_single_presentations():
     targets = np.zeros(40, int)
     counts = driven(40 * 200, 4, lag=2, weight=0.6, seed=8, mean=0.1).reshape(40, 200, 4)
@@ -155,6 +185,11 @@ def test_order_of_units_does_not_matter():
     ids = counts.unit.to_numpy()
     expected = first.z_.sel(source_unit=ids, target_unit=ids).to_numpy()
     np.testing.assert_allclose(second.z_.sel(source_unit=ids, target_unit=ids).to_numpy(), expected, rtol=1e-4)
+
+
+def test_a_drift_that_is_no_time_is_refused():
+    with pytest.raises(ConfigError, match="drift in seconds, above 0, or None, got 0"):
+        Granger(drift=0).fit(recording(independent()))
 
 
 def test_bins_wider_than_the_lags_are_refused():

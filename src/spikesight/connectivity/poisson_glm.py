@@ -108,7 +108,7 @@ class PoissonGLM(ConnectivityEstimator):
         history: float = 0.064,
         penalty: str = "ridge",
         strength: float = 1.0,
-        drift: float | None = 5.0,
+        drift: float | None = 2.0,
         max_iter: int = 50,
         tol: float = 1e-10,
         stimulus: str = "auto",
