@@ -100,8 +100,11 @@ def headline(record: ConnectivityRecord) -> dict[str, str]:
 
 def trust(record: ConnectivityRecord) -> list[str]:
     """Say what speaks for the matrix and what it cannot show."""
+    untested = record.summary["n_untested"]
+    few = [f"{untested:,} pairs have no p-value: too few spikes for so many sources."] if untested else []
     return [
         _stability(record.summary),
+        *few,
         "An edge is a statistical one: the source's spikes foretell the target's beyond what the method accounts for. "
         "Common input from units that were not recorded, and gain that units share, can make edges where there is no "
         "synapse, and a synapse may be too weak to be found. The validation page of the documentation says how often, "

@@ -159,6 +159,7 @@ def _summary(
         "units_per_area": fitted.units_[AREA].replace("", "not given").value_counts().to_dict(),
         "n_pairs": len(edges),
         "n_edges": int((edges["q_value"] <= Q).sum()) if tested else None,
+        "n_untested": int(edges["q_value"].isna().sum()) if tested else None,
         "stability_asked": repeated is not None,
         "split_half": _known(repeated.split_half) if repeated is not None else None,
         "seed_to_seed": _known(repeated.seed_to_seed) if repeated is not None and fitted.random else None,

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from coupled_units import driven, independent, presentations, recording
 from dense_glm import BIN, FREE, dense_design, dense_fit, driven_by_stimulus
 from scipy.stats import binomtest
 from sklearn.base import clone
 from sklearn.linear_model import PoissonRegressor
 
+from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.base import lag_bins
 from spikesight.connectivity.finished import Finished
 from spikesight.connectivity.poisson_glm import PoissonGLM
@@ -299,3 +299,12 @@ def test_cost_grows_with_units_and_length():
     assert 0 < small.seconds < more.seconds
     assert 3 * small.seconds < longer.seconds < 6 * small.seconds
     assert small.n_bytes < longer.n_bytes
+
+
+def test_targets_with_fewer_spikes_than_couplings_have_no_p_values():
+    counts = independent(4000, 6, 0.05)
+    counts[300:, 5] = 0  # about 15 spikes, into which 5 sources times 4 lags lead
+    fitted = PoissonGLM(max_lag=4 * BIN, min_lag=BIN, min_spikes=5).fit(recording(counts, BIN))
+
+    assert np.isnan(fitted.p_values_.sel(target_unit=105)).all()
+    assert np.isfinite(fitted.p_values_.sel(source_unit=105, target_unit=[100, 101, 102, 103, 104])).all()
