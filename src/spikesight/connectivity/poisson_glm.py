@@ -65,8 +65,8 @@ class PoissonGLM(ConnectivityEstimator):
         hundred. History terms always have a normal prior of precision 1.
     drift
         Length of the blocks (s) that have a baseline each, so that slow changes of rate are not taken for couplings;
-        None for one baseline. Blocks are counted through all segments, laid end to end. Changes within a block remain. The
-        default was chosen on simulated networks under shared gain with time constants of 1 to 10 s.
+        None for one baseline. Blocks are counted through all segments, laid end to end. Changes within a block remain.
+        The default was chosen on simulated networks under shared gain with time constants of 1 to 10 s.
     max_iter
         Largest number of Newton steps for a target.
     tol
