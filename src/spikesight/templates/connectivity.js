@@ -45,7 +45,7 @@
       Plotly.react(place, [{
         type: "heatmap", z, zmin: -bound, zmax: bound, hoverongaps: false, hoverinfo: "text",
         text: rows.map((i) => columns.map((j) => hover(i, j))),
-        colorscale: page.theme.diverging, colorbar: { title: { text: plain(page.measure), side: "right" }, thickness: 12, outlinewidth: 0 },
+        colorscale: page.theme.diverging, colorbar: { title: { text: plain(page.measure), side: "right" }, thickness: 12, outlinewidth: 0, exponentformat: "power" },
       }], {
         font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink }, height: 600,
         paper_bgcolor: "#fff", plot_bgcolor: rule, margin: { l: 70, r: 16, t: 16, b: 60 }, dragmode: false,
