@@ -50,7 +50,7 @@ def test_fit_prints_json_and_report_writes_the_page_again(session_file, tmp_path
     found = json.loads(done.stdout)
     assert found["method"] == "noise-correlation"
     assert found["directed"] is False
-    assert {"source_unit", "target_unit", "weight"} <= set(found["edges"][0]) if found["edges"] else True
+    assert len(found["edges"]) == found["n_edges"]
     (tmp_path / "run" / "report.html").unlink()
     assert run("report", tmp_path / "run").exit_code == 0
     assert (tmp_path / "run" / "report.html").is_file()
@@ -65,6 +65,16 @@ def test_validate_prints_scores_of_each_method(tmp_path):
     rows = json.loads(done.stdout)
     assert {row["method"] for row in rows} == {"granger", "noise-correlation"}
     assert {"auroc", "average_precision", "direction", "tpr_at_1pct"} <= set(rows[0])
+
+
+def test_validate_prints_false_positives_of_each_kind_of_network(tmp_path):
+    done = run(
+        "connectivity", "validate", "--calibration", "--quick", "--seeds", 1, "--methods", "granger", "--json",
+    )  # fmt: skip
+
+    rows = {row["network"]: row for row in json.loads(done.stdout)}
+    assert set(rows) == {"independent", "stimulus", "gain", "hidden"}
+    assert 0 <= rows["independent"]["false_positives_5pct"] < 0.15
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,8 @@ def test_binned_trials_are_taken_as_they_are(session_file, tmp_path):
     dataset = load_source(session_file, BenchmarkConfig(sources=(session_file,), n_bins=25)).dataset
     write_counts(dataset, tmp_path / "counts.nc")
 
-    path = run_connectivity(
-        asked(tmp_path / "counts.nc", tmp_path / "run", stability=False, assignments=["max_lag=0.03", "min_spikes=50"])
-    )
+    options = {"stability": False, "assignments": ["max_lag=0.03", "min_spikes=50"], "period": None}
+    path = run_connectivity(asked(tmp_path / "counts.nc", tmp_path / "run", **options))
 
     assert read_connectivity(path).summary["period"] == "binned trials"
     assert read_connectivity(path).summary["bin_size"] == pytest.approx(0.01, rel=0.01)
@@ -235,6 +234,46 @@ def test_what_cannot_be_estimated_is_refused_and_nothing_is_written(session_file
 def test_a_folder_that_holds_no_estimate_is_refused(tmp_path):
     with pytest.raises(RunDirectoryError, match=r"has no summary\.json and connectivity\.nc"):
         read_connectivity(tmp_path)
+
+
+def test_the_rule_of_seven_deviations_decides_which_edges_are_found(session_file, tmp_path):
+    path = run_connectivity(
+        asked(session_file, tmp_path / "run", "ccg-jitter", stability=False, assignments=["rule=7sd", "min_spikes=50"])
+    )
+    record = read_connectivity(path)
+
+    n_edges = int((record.edges["z"] > 7).sum())
+    assert record.summary["n_edges"] == n_edges
+    assert nx.read_graphml(path / "graph.graphml").number_of_edges() == n_edges
+    assert record.areas["n_edges"].sum() == n_edges
+    assert "by the rule of seven standard deviations" in (path / "report.html").read_text(encoding="utf-8")
+
+
+def test_finished_parts_of_other_trials_are_not_taken(session_file, tmp_path):
+    from spikesight.config import BenchmarkConfig
+
+    dataset = load_source(session_file, BenchmarkConfig(sources=(session_file,), bin_size=0.001, window=(0, 0.1)))
+    write_counts(dataset.dataset, tmp_path / "counts.nc")
+    config = asked(tmp_path / "counts.nc", tmp_path / "run", "ccg-jitter", None, stability=False)
+    first = read_connectivity(run_connectivity(config)).edges
+
+    targets = dataset.dataset["target"].to_numpy()
+    turned = dataset.dataset.assign_coords(target=("trial", np.random.default_rng(0).permutation(targets)))
+    (tmp_path / "counts.nc").unlink()
+    write_counts(turned, tmp_path / "counts.nc")
+    again = read_connectivity(run_connectivity(config)).edges
+
+    assert not again["z"].equals(first["z"])
+
+
+def test_a_period_of_binned_trials_is_refused(tmp_path, session_file):
+    from spikesight.config import BenchmarkConfig
+
+    write_counts(
+        load_source(session_file, BenchmarkConfig(sources=(session_file,), n_bins=5)).dataset, tmp_path / "counts.nc"
+    )
+    with pytest.raises(ConfigError, match="period can only be chosen for spike times"):
+        run_connectivity(asked(tmp_path / "counts.nc", tmp_path / "run"))
 
 
 def test_without_p_values_the_strongest_pairs_make_the_graph():

@@ -29,9 +29,12 @@ def fit(
     ],
     method: Annotated[str, typer.Option(help="Name, see `spikesight connectivity methods`.")] = "granger",
     period: Annotated[
-        str,
-        typer.Option(help="spontaneous, all, seconds such as 100:1600, or a stimulus, whose mean response is removed."),
-    ] = "spontaneous",
+        str | None,
+        typer.Option(
+            help="spontaneous, all, seconds such as 100:1600, or a stimulus: where its presentations were repeated, "
+            "the mean response is removed. Default: spontaneous."
+        ),
+    ] = None,
     bin_size: Annotated[float | None, typer.Option(help="Seconds. Default: what suits the method.")] = None,
     areas: Annotated[str | None, typer.Option(help="Keep units of these areas: VISp,VISl.")] = None,
     units: Annotated[str | None, typer.Option(help="Keep these unit ids: 950910,950912.")] = None,
@@ -78,6 +81,12 @@ def validate(
     observed: Annotated[
         str | None, typer.Option(help="Shares of units that are seen: 1,0.5,0.25. Default: as the network has it.")
     ] = None,
+    rates: Annotated[
+        str | None, typer.Option(help="Median rates, spikes/s: 2,6. Default: as the network has it.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibration", help="False positives among pairs without an edge instead of scores.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A small network, to see that all works.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder that keeps finished rows; started again, it goes on.")
@@ -86,20 +95,26 @@ def validate(
 ) -> None:
     """Score the estimators on simulated networks whose couplings are known."""
     from spikesight import terminal
-    from spikesight.connectivity_validation.validate import summary, validate
+    from spikesight.connectivity_validation import validate as validation
 
+    names, networks = _names(methods), tuple(range(seeds))
     with terminal.TerminalProgress() as progress:
-        table = validate(
-            _names(methods),
-            network=network,
-            seeds=tuple(range(seeds)),
-            durations=_numbers(minutes, 60.0),
-            fractions=_numbers(observed, 1.0),
-            quick=quick,
-            out=out,
-            progress=progress,
-        )
-    terminal.print_validation(table, summary(table), as_json=json)
+        if calibrate:
+            table = validation.calibration(names, seeds=networks, quick=quick, out=out, progress=progress)
+        else:
+            table = validation.validate(
+                names,
+                network=network,
+                seeds=networks,
+                durations=_numbers(minutes, 60.0),
+                fractions=_numbers(observed, 1.0),
+                rates=_numbers(rates, 1.0),
+                quick=quick,
+                out=out,
+                progress=progress,
+            )
+    summary = validation.summary(table)
+    terminal.print_validation(table, summary, as_json=json)
 
 
 def _names(text: str | None) -> list[str] | None:

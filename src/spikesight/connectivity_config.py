@@ -22,8 +22,8 @@ class ConnectivityConfig(Frozen):
     method
         Registered name of the estimator.
     period
-        ``"spontaneous"``, ``"all"``, seconds such as ``"100:1600"``, or the name of a stimulus. Not used for binned
-        trials.
+        ``"spontaneous"``, ``"all"``, seconds such as ``"100:1600"``, or the name of a stimulus; None: spontaneous time,
+        or all of a file of binned trials.
     bin_size
         Seconds; None: what suits the method.
     areas, unit_ids
@@ -42,7 +42,7 @@ class ConnectivityConfig(Frozen):
 
     source: Path
     method: str
-    period: str = "spontaneous"
+    period: str | None = None
     bin_size: float | None = Field(default=None, gt=0)
     areas: tuple[str, ...] | None = None
     unit_ids: tuple[int, ...] | None = None

@@ -85,7 +85,7 @@ def headline(record: ConnectivityRecord) -> dict[str, str]:
         "question": "Which unit drives which?" if summary["directed"] else "Which units fire together?",
         "value": f"{summary['n_edges']:,} of {pairs}" if tested else pairs,
         "share": (
-            f"{kind} of units have an edge by {summary['method']}, at a false-discovery rate of {100 * Q:g}\u00a0%."
+            f"{kind} of units have an edge by {summary['method']}, {_rule(summary)}."
             if tested
             else f"{kind} of units were ranked by {summary['method']}, which has no test."
         ),
@@ -96,6 +96,12 @@ def headline(record: ConnectivityRecord) -> dict[str, str]:
             f"{1000 * summary['bin_size']:g} ms."
         ),
     }
+
+
+def _rule(summary: Mapping[str, Any]) -> str:
+    if summary["rule"] == "7sd":
+        return "by the rule of seven standard deviations"
+    return f"at a false-discovery rate of {100 * Q:g}\u00a0%"
 
 
 def trust(record: ConnectivityRecord) -> list[str]:
@@ -121,12 +127,17 @@ def methods(record: ConnectivityRecord) -> list[str]:
         "none": "Nothing was removed for the stimulus.",
     }[summary["stimulus"]]
     options = ", ".join(f"{name} = {value}" for name, value in summary["params"].items())
-    sure = (
-        f"p-values are corrected for the choice among lags, and q-values for {summary['n_pairs']:,} pairs (Benjamini "
-        "and Hochberg 1995)."
-        if summary["n_edges"] is not None
-        else "The method has no p-values."
-    )
+    sure = "The method has no p-values."
+    if summary["rule"] == "7sd":
+        sure = "A pair is an edge if its peak exceeds seven standard deviations of the flanks (Siegle et al. 2021)."
+    elif summary["n_edges"] is not None:
+        n_tested = summary["n_pairs"] - summary["n_untested"]
+        sure = (
+            f"p-values are corrected for the choice among lags, and q-values for {n_tested:,} pairs (Benjamini and "
+            "Hochberg 1995)."
+        )
+    if summary["n_dropped_segments"]:
+        sure += f" {summary['n_dropped_segments']:,} trials whose condition was shown once were left out."
     return [
         f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {summary['n_segments']:,} stretches of "
         f"{summary['period']}. {summary['summary'][0].upper()}{summary['summary'][1:]} ({summary['method']}; "

@@ -20,7 +20,7 @@ from spikesight.connectivity_files import Q, found_edges, matrices, write_graphm
 from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, SUMMARY, UNITS
 from spikesight.connectivity_report import write_connectivity_report
 from spikesight.data.counts import read_counts
-from spikesight.data.periods import period_counts
+from spikesight.data.periods import SPONTANEOUS, period_counts
 from spikesight.errors import ConfigError, FileFormatError, NoUnitsError, UnitIdsError
 from spikesight.provenance import connectivity_digest, describe_run
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
@@ -81,7 +81,10 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
     )
     with RunDirectory(config.run_directory(), config.model_dump(mode="json")) as run:
         run.write_provenance(describe_run(config.seed, [config.source]))
-        key = fingerprint(counts.to_numpy(), connectivity_digest(), estimator)
+        trains = read_trains(counts)
+        bounds = [trains.offsets.tolist(), None if trains.conditions is None else trains.conditions.tolist()]
+        described = [*bounds, trains.bin_size, trains.units.index.tolist(), connectivity_digest(), estimator]
+        key = fingerprint(trains.counts, *described)
         estimator.fit(counts, progress=tell, keep=Finished(run.path / PARTS / key))
         repeated = stability(estimator, counts) if config.stability else None
         _write(run, estimator, config, counts, repeated)
@@ -101,15 +104,16 @@ def load_fine_counts(config: ConnectivityConfig, bin_size: float) -> xr.DataArra
     if not path.is_file():
         raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
     if holds_counts(path):
-        if config.bin_size is not None:
-            raise ConfigError(f"{path.name} holds binned trials; bin_size can only be chosen for spike times.")
+        for name in ("bin_size", "period"):
+            if getattr(config, name) is not None:
+                raise ConfigError(f"{path.name} holds binned trials; {name} can only be chosen for spike times.")
         dataset = read_counts(path, quality=bool(config.quality), areas=config.areas)
         return _keep_units(dataset[SPIKE_COUNTS].assign_attrs(dataset.attrs), config)
     asked = BenchmarkConfig(sources=(path,), quality=config.quality, units=config.units, areas=config.areas)
     session = open_session(path, asked)
     if config.unit_ids is not None:
         session = session.select_units(config.unit_ids)
-    return period_counts(session, config.period, bin_size).assign_attrs(session_id=session.session_id)
+    return period_counts(session, config.period or SPONTANEOUS, bin_size).assign_attrs(session_id=session.session_id)
 
 
 def _keep_units(counts: xr.DataArray, config: ConnectivityConfig) -> xr.DataArray:
@@ -125,7 +129,7 @@ def _keep_units(counts: xr.DataArray, config: ConnectivityConfig) -> xr.DataArra
 
 def _write(run: RunDirectory, fitted: Any, config: ConnectivityConfig, counts: xr.DataArray, repeated: Any) -> None:
     """Write tables, matrices, graph, figures and the summary, the summary last."""
-    edges = fitted.edges()
+    edges = _judged(fitted)
     summary = area_summary(edges, fitted.units_)
     run.write_table(EDGES, edges)
     run.write_table(AREAS, summary)
@@ -136,6 +140,17 @@ def _write(run: RunDirectory, fitted: Any, config: ConnectivityConfig, counts: x
     for name, draw in _figures(fitted, edges, summary).items():
         run.write_file(f"{FIGURES}/{name}.png", partial(_save, draw))
     run.write_json(SUMMARY, _summary(fitted, edges, config, counts, repeated))
+
+
+def _judged(fitted: Any) -> pd.DataFrame:
+    """Return the table of edges; a rule without p-values decides by q-values of 0 (an edge) and 1 (none)."""
+    edges: pd.DataFrame = fitted.edges()
+    passed = getattr(fitted, "significant_", None)
+    if passed is None:
+        return edges
+    pairs = edges[["source_unit", "target_unit"]].itertuples(index=False)
+    found = [not bool(passed.sel(source_unit=source, target_unit=target)) for source, target in pairs]
+    return edges.assign(q_value=np.array(found, np.float64))
 
 
 def _summary(
@@ -149,11 +164,13 @@ def _summary(
         "measure": fitted.measure,
         "directed": fitted.directed,
         "session_id": str(counts.attrs.get("session_id", "")),
-        "period": BINNED if holds_counts(config.source) else config.period,
+        "period": BINNED if holds_counts(config.source) else config.period or SPONTANEOUS,
         "bin_size": fitted.bin_size_,
         "duration": fitted.duration_,
         "n_segments": len(trains.lengths),
         "stimulus": fitted.stimulus_,
+        "rule": "7sd" if hasattr(fitted, "significant_") else "fdr",
+        "n_dropped_segments": fitted.n_dropped_segments_,
         "params": {name: value for name, value in fitted.get_params().items() if name != "stimulus"},
         "n_units": len(fitted.units_),
         "units_per_area": fitted.units_[AREA].replace("", "not given").value_counts().to_dict(),

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from coupled_units import driven, independent, presentations, recording
 from scipy.stats import norm
 
+from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.base import lag_bins, peak_over_lags
 from spikesight.connectivity.edges import EDGE_COLUMNS, distances, false_discovery_rates
 from spikesight.connectivity.finished import Finished, fingerprint
 from spikesight.connectivity.granger import Granger
+from spikesight.connectivity.noise_correlation import NoiseCorrelation
 from spikesight.errors import ConfigError, NoUnitsError, OutputError, PresentationsError
 
 
@@ -86,13 +87,53 @@ def test_the_stimulus_is_removed_where_it_is_known_and_repeated():
     assert Granger(min_spikes=1).fit(counts).stimulus_ == "psth"
     assert Granger(min_spikes=1).fit(counts.drop_vars("target")).stimulus_ == "none"
     assert Granger(min_spikes=1).fit(counts.assign_coords(target=("trial", np.arange(40)))).stimulus_ == "none"
+    assert Granger(min_spikes=1).fit(counts).n_dropped_segments_ == 0
     assert Granger(min_spikes=1, stimulus="none").fit(counts).stimulus_ == "none"
+
+
+def test_trials_of_conditions_that_were_shown_once_are_left_out_where_the_stimulus_is_removed():
+    targets = np.arange(40) % 4
+    targets[7] = 99
+    counts = presentations(independent(40 * 50, 3, 0.3).reshape(40, 50, 3), targets)
+
+    found = Granger(min_spikes=1).fit(counts)
+    without = Granger(min_spikes=1).fit(counts.isel(trial=targets != 99))
+
+    assert (found.stimulus_, found.n_dropped_segments_) == ("psth", 1)
+    np.testing.assert_array_equal(found.z_, without.z_)
+
+
+def test_shuffles_leave_independent_units_their_uniform_p_values():
+    targets = np.arange(60) % 3
+    rates = np.random.default_rng(3).gamma(1.0, 0.06, (3, 60, 1)) * np.ones((1, 1, 14))
+    counts = presentations(np.random.default_rng(4).poisson(rates[targets]).astype(np.uint8), targets)
+
+    found = NoiseCorrelation(window=None, stimulus="shuffle", n_shuffles=60).fit(counts)
+    p = found.p_values_.to_numpy()[np.triu_indices(14, 1)]
+
+    assert 0.35 < np.median(p) < 0.65
+    assert (p < 0.05).mean() < 0.12
+
+
+def test_shuffles_test_both_sides_and_tell_the_sign():
+    rng = np.random.default_rng(5)
+    drive = rng.gamma(2.0, 20.0, 10)[np.arange(200) % 10]
+    swing = rng.uniform(0.3, 1.7, 200)
+    counts = np.stack([rng.poisson(drive * swing), rng.poisson(drive * (2 - swing))], axis=1)[:, None, :]
+    trials = presentations(counts.astype(np.uint16), np.arange(200) % 10)
+
+    found = NoiseCorrelation(window=None, stimulus="shuffle", n_shuffles=50).fit(trials)
+
+    assert found.connectivity_.to_numpy()[0, 1] < -0.1
+    assert found.z_.to_numpy()[0, 1] < -4
+    assert found.p_values_.to_numpy()[0, 1] < 0.001
 
 
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
         ({"stimulus": "psth"}, ConfigError, "with a coordinate 'target'"),
+        ({"random_state": -1}, ConfigError, "random_state of 0 or more"),
         ({"stimulus": "shuffle"}, ConfigError, "several trials"),
         ({"stimulus": "mean"}, ConfigError, "one of auto, none, psth, shuffle"),
         ({"min_spikes": 0}, ConfigError, "min_spikes of at least 1"),
@@ -106,6 +147,22 @@ def test_what_cannot_be_honoured_is_refused(options, error, said):
         Granger(**options).fit(recording(independent()))
 
 
+@pytest.mark.parametrize(
+    ("lengths", "n_shuffles", "said"),
+    [((2, 3), 100, "one condition and length to exchange"), ((4, 4), 1, "n_shuffles of at least 2")],
+)
+def test_shuffles_that_would_exchange_nothing_are_refused(lengths, n_shuffles, said):
+    counts = recording(independent(1000 * sum(lengths), 3), periods=[1000 * length for length in lengths])
+    with pytest.raises(ConfigError, match=said):
+        Granger(stimulus="shuffle", n_shuffles=n_shuffles).fit(counts)
+
+
+def test_units_without_an_area_have_an_empty_one():
+    counts = recording(independent(2000, 3, 0.3), area=("unit", np.array(["VISp", np.nan, ""], object)))
+
+    assert Granger(min_spikes=1).fit(counts).units_.area.tolist() == ["VISp", "", ""]
+
+
 def test_parts_are_kept_and_damaged_ones_are_not_there(tmp_path):
     kept = Finished(tmp_path / "parts")
     kept.put("unit-3", slopes=np.arange(3.0), found=np.array(True))
@@ -113,6 +170,11 @@ def test_parts_are_kept_and_damaged_ones_are_not_there(tmp_path):
     assert kept.get("unit-3")["slopes"].tolist() == [0, 1, 2]
     assert kept.get("unit-4") is None
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["unit-3.npz"]
+    whole = (tmp_path / "parts" / "unit-3.npz").read_bytes()
+    for at in range(0, len(whole), 7):
+        (tmp_path / "parts" / "unit-3.npz").write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
+        found = kept.get("unit-3")
+        assert found is None or found.keys() <= {"slopes", "found"} or len(found) == 2
     (tmp_path / "parts" / "unit-3.npz").write_bytes(b"PK\x03\x04 cut")
     assert kept.get("unit-3") is None
 

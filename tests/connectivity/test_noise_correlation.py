@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from coupled_units import independent, presentations, recording
 
+from coupled_units import independent, presentations, recording
 from spikesight.connectivity.noise_correlation import NoiseCorrelation
 from spikesight.errors import ConfigError
 
@@ -60,3 +60,12 @@ def test_the_edge_table_has_every_pair_once():
 def test_a_window_shorter_than_a_bin_is_refused():
     with pytest.raises(ConfigError, match="window of at least one bin"):
         NoiseCorrelation(window=0.001).fit(recording(independent()))
+
+
+def test_p_values_allow_for_the_means_that_were_removed():
+    rng = np.random.default_rng(6)
+    targets = np.arange(40) % 20
+    counts = presentations(rng.poisson(0.5, (40, 100, 60)).astype(np.uint8), targets)
+    p = NoiseCorrelation(window=0.02).fit(counts).p_values_.to_numpy()[np.triu_indices(60, 1)]
+
+    assert 0.03 < (p < 0.05).mean() < 0.07

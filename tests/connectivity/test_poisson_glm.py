@@ -308,3 +308,25 @@ def test_targets_with_fewer_spikes_than_couplings_have_no_p_values():
 
     assert np.isnan(fitted.p_values_.sel(target_unit=105)).all()
     assert np.isfinite(fitted.p_values_.sel(source_unit=105, target_unit=[100, 101, 102, 103, 104])).all()
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_sources_that_fire_alike_do_not_lend_each_other_p_values(kept):
+    p = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        first = rng.random(100_000) < 0.01
+        second = first & (rng.random(100_000) < kept)
+        counts = np.column_stack([first, second, rng.random((100_000, 2)) < 0.01]).astype(np.uint8)
+        edges = PoissonGLM(min_spikes=50).fit(recording(counts, BIN)).edges()
+        p.append(edges.p_value[edges.source_unit.isin([100, 101]) & edges.target_unit.isin([102, 103])])
+
+    assert (np.concatenate(p) < 0.01).mean() <= 0.1
+    assert np.concatenate(p).min() > 1e-4
+
+
+def test_a_strong_edge_keeps_its_evidence_beside_a_source_of_many_spikes():
+    edges = PoissonGLM(min_spikes=50).fit(recording(driven(120_000, 4, lag=4, weight=0.5, mean=0.02), BIN)).edges()
+
+    assert edges.iloc[0][["source_unit", "target_unit"]].tolist() == [100, 101]
+    assert edges.iloc[0].z > 20

@@ -58,7 +58,7 @@ def test_the_planted_edge_comes_first_with_its_direction(name, fitted):
     assert tuple(fitted[name].edges().columns) == EDGE_COLUMNS
     if fitted[name].directed:
         assert (first.source_unit, first.target_unit, first["sign"]) == (100, 101, 1)
-        assert first.lag == pytest.approx(0.002, abs=0.0011)
+        assert first.lag == pytest.approx(0.002, abs=1e-9)
     else:
         np.testing.assert_allclose(fitted[name].connectivity_, fitted[name].connectivity_.T)
 

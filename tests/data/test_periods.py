@@ -73,6 +73,8 @@ def test_presentations_become_trials_of_whole_bins_and_short_ones_are_left_out(s
         ("10:20,15:30", PresentationsError, "do not overlap"),
         ("10:20,x", ConfigError, "seconds such as 100:1600"),
         ("10:10.4", PresentationsError, "at least 1.0 s"),
+        ("1.2.3:5", StimulusNotFoundError, "no period '1.2.3:5'"),
+        ("10:9999999", PresentationsError, r"whose last spike is at 40\.0 s"),
     ],
 )
 def test_what_is_no_period_is_refused(session, period, error, said):

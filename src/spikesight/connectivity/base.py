@@ -11,12 +11,14 @@ from sklearn.base import BaseEstimator
 
 from spikesight.connectivity.edges import edge_table
 from spikesight.connectivity.finished import Finished
-from spikesight.connectivity.spike_trains import SpikeTrains, read_trains
+from spikesight.connectivity.spike_trains import SpikeTrains, read_trains, repeated_segments
 from spikesight.errors import ConfigError, NoUnitsError, PresentationsError
 
 STIMULUS: Final = ("auto", "none", "psth", "shuffle")
 SOURCE: Final = "source_unit"
 SINK: Final = "target_unit"
+_FEW_SHUFFLES: Final = 10
+"""Below so many as far as the estimate, the share of shuffles says little, and their spread says more."""
 Floats = NDArray[np.float64]
 
 
@@ -40,7 +42,8 @@ class Estimate(NamedTuple):
     weight
         Strength with its sign, in the estimator's own measure.
     z
-        Evidence with the sign of the weight, as a standard normal deviate; NaN without a test.
+        Evidence with the sign of the weight, in standard deviations under the null; NaN without a test. Of the lag that
+        was chosen: unlike the p-value, it is not corrected for the choice, unless the estimator says so.
     p_value
         Two-sided, corrected for the choice among lags; NaN without a test.
     lag
@@ -89,8 +92,9 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     stimulus
         What to do about what the stimulus explains. ``"psth"``: remove the mean response to each condition, bin by bin.
         ``"shuffle"``: compare with counts whose trials are permuted within conditions, unit by unit. ``"none"``:
-        nothing. ``"auto"``: ``"psth"`` where the counts say what was shown and every condition was shown at least
-        twice, else ``"none"``.
+        nothing. ``"auto"``: ``"psth"`` where the counts say what was shown and at least half of the trials are of
+        conditions that were shown at least twice, else ``"none"``. With ``"psth"`` and ``"shuffle"``, trials of
+        conditions that were shown once are left out: they have no mean response to compare with.
     min_spikes
         Units with fewer spikes are left out, and listed in ``left_out_``.
     n_shuffles
@@ -108,6 +112,8 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         Units left out: ``unit``, ``n_spikes``, ``reason``.
     stimulus_
         What was done about the stimulus: ``"none"``, ``"psth"`` or ``"shuffle"``.
+    n_dropped_segments_
+        Trials left out because nothing like them was shown again.
     units_
         Table of the units, index ``unit_id``.
     """
@@ -147,8 +153,7 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         ConfigError
             If an option cannot be honoured with these counts, such as lags shorter than a bin.
         """
-        trains = self._enough(read_trains(counts))
-        self.stimulus_ = self._how(trains)
+        trains, self.stimulus_ = self._prepared(counts)
         finished = keep or Finished.nowhere()
         running = Running(progress or _Silent(), finished, self.stimulus_ == "psth", int(self.random_state))
         found = self._estimate(trains, running)
@@ -162,9 +167,9 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
         Raises as ``fit`` does.
         """
-        trains = self._enough(read_trains(counts))
+        trains, how = self._prepared(counts)
         one = self._cost(trains)
-        repeats = 1 + (self.n_shuffles if self._how(trains) == "shuffle" else 0)
+        repeats = 1 + (self.n_shuffles if how == "shuffle" else 0)
         return Cost(one.seconds * repeats, one.n_bytes)
 
     def edges(self) -> pd.DataFrame:
@@ -187,14 +192,24 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
     def _shortest(self, trains: SpikeTrains) -> int:
         """Return the number of bins that a segment needs to be of use."""
 
-    def _enough(self, trains: SpikeTrains) -> SpikeTrains:
-        """Check options and leave out units with too few spikes."""
+    def _prepared(self, counts: xr.DataArray) -> tuple[SpikeTrains, str]:
+        """Check counts and options; return what is estimated from, and what is done about the stimulus."""
         if self.min_spikes < 1:
             raise ConfigError(f"expected min_spikes of at least 1, got {self.min_spikes}.")
         if self.stimulus not in STIMULUS:
             raise ConfigError(f"expected stimulus to be one of {', '.join(STIMULUS)}, got {self.stimulus!r}.")
         if self.random_state < 0:
             raise ConfigError(f"expected a random_state of 0 or more, got {self.random_state}.")
+        trains = read_trains(counts)
+        how = self._how(trains)
+        repeated = repeated_segments(trains)
+        self.n_dropped_segments_ = int((~repeated).sum()) if how in ("psth", "shuffle") else 0
+        if self.n_dropped_segments_:
+            trains = trains.select_segments(repeated)
+        return self._enough(trains), how
+
+    def _enough(self, trains: SpikeTrains) -> SpikeTrains:
+        """Leave out units with too few spikes."""
         self._check(trains)
         need = self._shortest(trains)
         if trains.lengths.max() < need:
@@ -220,36 +235,50 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _how(self, trains: SpikeTrains) -> str:
         """Decide what is done about the stimulus."""
-        repeated = trains.conditions is not None and np.bincount(trains.conditions).min() >= 2
         equal = np.unique(trains.lengths).size == 1
+        mostly_repeated = trains.conditions is not None and repeated_segments(trains).mean() >= 0.5
         if self.stimulus == "auto":
-            return "psth" if repeated and equal else "none"
-        if self.stimulus == "psth" and not (repeated and equal):
+            return "psth" if mostly_repeated and equal else "none"
+        if self.stimulus == "psth" and not (mostly_repeated and equal):
             raise ConfigError(
-                "expected trials of one length with a coordinate 'target' and at least two trials of each condition "
-                f"for stimulus='psth'; got {len(trains.lengths)} stretches"
-                f"{'' if repeated else ', conditions unknown or shown once'}. Use stimulus='none'."
+                "expected trials of one length with a coordinate 'target', most of them of conditions that were shown "
+                f"at least twice, for stimulus='psth'; got {len(trains.lengths)} stretches"
+                f"{'' if mostly_repeated else ', conditions unknown or shown once'}. Use stimulus='none'."
             )
-        if self.stimulus == "shuffle" and len(trains.lengths) < 2:
-            raise ConfigError("expected several trials for stimulus='shuffle', got one stretch. Use stimulus='none'.")
+        if self.stimulus == "shuffle":
+            if self.n_shuffles < 2:
+                raise ConfigError(f"expected n_shuffles of at least 2, got {self.n_shuffles}.")
+            if not repeated_segments(trains).mean() >= 0.5:
+                raise ConfigError(
+                    "expected several trials of one condition and length to exchange for stimulus='shuffle', got "
+                    f"{len(trains.lengths)} stretches that differ. Use stimulus='none'."
+                )
         return self.stimulus
 
     def _less_shuffled(self, found: Estimate, trains: SpikeTrains, running: Running) -> Estimate:
-        """Compare with the same estimate on shuffled trials: what is left is in single presentations."""
+        """Compare with the same estimate on shuffled trials: what is left is in single presentations.
+
+        ``p`` counts the shuffles that are as far from their mean as the estimate is; where they are fewer than ten, it
+        is that of Student's t with the shuffles' mean and standard deviation, where that is less.
+        """
+        from scipy.stats import t as student
+
         rng = np.random.default_rng(running.seed)
         quiet = running._replace(progress=_Silent(), finished=Finished.nowhere())
-        total, squares = np.zeros_like(found.weight), np.zeros_like(found.weight)
-        as_strong = np.ones_like(found.weight)
+        weights = np.empty((self.n_shuffles, *found.weight.shape), np.float32)
         for done in range(self.n_shuffles):
-            weight = self._estimate(trains.shuffled(rng), quiet).weight
-            total += weight
-            squares += weight**2
-            as_strong += np.abs(weight) >= np.abs(found.weight)
+            weights[done] = self._estimate(trains.shuffled(rng), quiet).weight
             running.progress.advance("shuffles", done + 1, self.n_shuffles)
-        mean = total / self.n_shuffles
-        deviation = np.sqrt(np.maximum(squares / self.n_shuffles - mean**2, 0))
+        mean = weights.mean(axis=0, dtype=np.float64)
+        deviation = weights.std(axis=0, ddof=1, dtype=np.float64)
+        distance = np.abs(found.weight - mean)
+        n_as_far = (np.abs(weights - mean) >= distance).sum(axis=0)
         z = np.divide(found.weight - mean, deviation, out=np.full_like(mean, np.nan), where=deviation > 0)
-        return Estimate(found.weight - mean, z, as_strong / (self.n_shuffles + 1), found.lag)
+        ranked = (1 + n_as_far) / (self.n_shuffles + 1)
+        scale = np.sqrt(1 + 1 / self.n_shuffles)
+        tail = 2 * student.sf(np.nan_to_num(np.abs(z)) / scale, self.n_shuffles - 1)
+        p_value = np.where(n_as_far < _FEW_SHUFFLES, np.minimum(ranked, tail), ranked)
+        return Estimate(found.weight - mean, z, p_value, found.lag)
 
     def _label(self, found: Estimate, trains: SpikeTrains) -> None:
         """Give matrices the names of the units."""

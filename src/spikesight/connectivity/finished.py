@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Self
 
@@ -44,7 +45,7 @@ class Finished:
             # Opened here, so that it is closed even if numpy finds no archive in it.
             with (self._folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error):
             return None
 
     def put(self, name: str, **arrays: NDArray[np.generic]) -> None:

@@ -252,8 +252,8 @@ def coincidence_z(problem: Regression, solution: Solution, errors: Floats, inver
 
     The coincidences of a source and a target are a Poisson count, and at low rates a small one: a weight over its
     standard error is then far from normal. So the count is compared with what is expected of it without the weight
-    while all other parameters are fitted: the fitted count, less the weight's own effect, and to first order what the
-    others take over. Its p-value becomes a normal deviate; that is stretched as far as the other parameters, being
+    while all other parameters are fitted: the fitted count without that part of the weight's effect which the others do
+    not take over. Its p-value becomes a normal deviate; that is stretched as far as the other parameters, being
     fitted too, make the difference smaller than a Poisson count's.
 
     Parameters
@@ -275,7 +275,8 @@ def coincidence_z(problem: Regression, solution: Solution, errors: Floats, inver
     seen = (fitted > 0) & (errors > 0)
     per_count = np.divide(bend, fitted, out=np.ones_like(bend), where=seen)  # above 1 where bins hold several spikes
     alone = 1.0 / inverse - problem.precision
-    expected = fitted * np.exp(-weight * per_count) + weight * (bend - alone)
+    own = np.divide(alone, bend, out=np.zeros_like(bend), where=seen)  # the share that no other parameter takes over
+    expected = fitted * np.exp(-weight * per_count * own)
     deviate = poisson_deviate(problem.observed / per_count, np.maximum(expected, 0.0) / per_count)
     stretch = np.divide(inverse * np.sqrt(bend), errors, out=np.ones_like(bend), where=seen)
     return np.where(seen, np.copysign(np.abs(deviate) * stretch, weight), 0.0)

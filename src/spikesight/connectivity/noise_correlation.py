@@ -15,7 +15,8 @@ class NoiseCorrelation(ConnectivityEstimator):
 
     ``connectivity_`` is the correlation: symmetric, it says nothing of who drives whom, and common input and shared
     gain raise it as couplings do. ``z_`` is Fisher's ``atanh(r) sqrt(n - 3)`` for ``n`` independent windows; windows
-    of counts that wander slowly together are not independent, and its p-values are then too small. ``lag_`` is NaN.
+    of counts that wander slowly together are not independent, and its p-values are then too small; so are they where
+    responses differ much between conditions, whose loud ones count more. ``lag_`` is NaN.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class NoiseCorrelation(ConnectivityEstimator):
         n_free = sums.shape[1] - 1
         if running.remove_psth and trains.conditions is not None:
             sums -= mean_of_conditions(sums, trains.conditions[segments], segments)
-            n_free -= sums.shape[1] // len(trains.lengths) * int(trains.conditions.max())
+            n_free = sums.shape[1] - sums.shape[1] // len(trains.lengths) * int(trains.conditions.max() + 1)
         if n_free < 4:
             raise ConfigError(
                 f"expected more windows than means to remove, got {sums.shape[1]} windows. Choose shorter windows."

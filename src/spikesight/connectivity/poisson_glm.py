@@ -137,7 +137,7 @@ class PoissonGLM(ConnectivityEstimator):
             raise ConfigError(f"expected penalty to be one of {', '.join(PENALTIES)}, got {self.penalty!r}.")
         if not (np.isfinite(self.history) and self.history >= 0):
             raise ConfigError(f"expected history of 0 s or more, got {self.history}.")
-        if self.drift is not None and not self.drift > 0:
+        if self.drift is not None and not (np.isfinite(self.drift) and self.drift > 0):
             raise ConfigError(f"expected drift to be None or a positive number of seconds, got {self.drift}.")
         for name in ("strength", "tol", "max_iter"):
             value = getattr(self, name)

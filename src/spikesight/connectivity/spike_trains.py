@@ -98,14 +98,22 @@ class SpikeTrains:
         """Keep these units."""
         return replace(self, counts=self.counts[kept], units=self.units.loc[kept])
 
+    def select_segments(self, kept: NDArray[np.bool_]) -> "SpikeTrains":
+        """Keep these segments."""
+        bins = np.repeat(kept, self.lengths)
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[kept])]).astype(np.int64)
+        conditions = None
+        if self.conditions is not None:
+            conditions = np.unique(self.conditions[kept], return_inverse=True)[1].astype(np.int64)
+        return replace(self, counts=np.ascontiguousarray(self.counts[:, bins]), offsets=offsets, conditions=conditions)
+
     def shuffled(self, rng: np.random.Generator) -> "SpikeTrains":
         """Return the trains with each unit's segments permuted among those of the same condition and length.
 
         What the stimulus does to every unit stays; what happens in one presentation to several units is broken up.
         """
-        conditions = np.zeros(len(self.lengths), np.int64) if self.conditions is None else self.conditions
-        groups = pd.DataFrame({"condition": conditions, "length": self.lengths}).groupby(["condition", "length"])
-        alike = [np.asarray(rows) for rows in groups.indices.values()]
+        groups = _alike(self)
+        alike = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
         counts = np.empty_like(self.counts)
         for unit in range(self.n_units):
             source = np.arange(len(self.lengths))
@@ -113,6 +121,12 @@ class SpikeTrains:
                 source[rows] = rng.permutation(rows)
             _permute_segments(self.counts[unit], self.offsets, source, counts[unit])
         return replace(self, counts=counts)
+
+
+def repeated_segments(trains: SpikeTrains) -> NDArray[np.bool_]:
+    """Say of each segment whether another one has its condition and length."""
+    groups = _alike(trains)
+    return np.asarray(np.bincount(groups)[groups] >= 2, bool)
 
 
 def read_trains(counts: xr.DataArray) -> SpikeTrains:
@@ -152,9 +166,17 @@ def read_trains(counts: xr.DataArray) -> SpikeTrains:
     bin_size = _bin_size(counts, offsets, several)
     _check_overlap(counts, offsets, bin_size, several)
     values = np.asarray(rows.to_numpy()).reshape(rows.shape[0], -1)
-    unsigned = values.dtype if np.issubdtype(values.dtype, np.unsignedinteger) else np.uint32
+    small = np.issubdtype(values.dtype, np.unsignedinteger) and values.dtype.itemsize < 8
+    unsigned = values.dtype if small else np.uint32
     flat = np.ascontiguousarray(values, unsigned)
     return SpikeTrains(flat, offsets, bin_size, _unit_table(counts), conditions)
+
+
+def _alike(trains: SpikeTrains) -> NDArray[np.int64]:
+    """Return the number of the group of segments of one condition and length that each belongs to."""
+    conditions = np.zeros(len(trains.lengths), np.int64) if trains.conditions is None else trains.conditions
+    table = pd.DataFrame({"condition": conditions, "length": trains.lengths})
+    return np.asarray(table.groupby(["condition", "length"]).ngroup(), np.int64)
 
 
 def _check_array(counts: xr.DataArray) -> None:
@@ -237,7 +259,7 @@ def _unit_table(counts: xr.DataArray) -> pd.DataFrame:
     table = pd.DataFrame({name: np.asarray(counts[name]) for name in known}, index=counts[UNIT].to_index())
     if AREA not in table:
         table.insert(0, AREA, "")
-    return table
+    return table.assign(**{AREA: table[AREA].fillna("").astype(str)})
 
 
 @compiled

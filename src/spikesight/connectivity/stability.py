@@ -37,8 +37,9 @@ def stability(estimator: Any, counts: xr.DataArray) -> Stability:
     counts
         What it was fitted to.
     """
+    alike = clone(estimator).set_params(stimulus=estimator.stimulus_)  # "auto" might decide otherwise for a half
     try:
-        first, second = (clone(estimator).fit(half) for half in halves(counts))
+        first, second = (clone(alike).fit(half) for half in halves(counts))
     except SpikesightError:
         split_half = float("nan")
     else:

@@ -19,7 +19,8 @@ SPONTANEOUS: Final = "spontaneous"
 WHOLE: Final = "all"
 SHORTEST: Final = 1.0
 """Seconds that a stretch of continuous time must last to be used."""
-_RANGE: Final = re.compile(r"([0-9.]+):([0-9.]+)")
+_SECONDS: Final = r"[0-9]+(?:\.[0-9]*)?"
+_RANGE: Final = re.compile(rf"({_SECONDS}):({_SECONDS})")
 
 
 def period_counts(session: Session, period: str, bin_size: float) -> xr.DataArray:
@@ -83,11 +84,12 @@ def _stretches(session: Session, period: str) -> pd.DataFrame:
                 "'all', or seconds: 100:1600."
             )
         return session.stimulus_presentations[SPONTANEOUS][[START, STOP]].sort_values(START)
+    times, _ = session.checked_spike_times()
+    if not times.size:
+        raise PresentationsError(f"session {session.session_id} has no spike.")
+    first, last = float(times.min()), float(times.max())
     if period == WHOLE:
-        times, _ = session.checked_spike_times()
-        if not times.size:
-            raise PresentationsError(f"session {session.session_id} has no spike.")
-        return pd.DataFrame({START: [float(times.min())], STOP: [float(times.max())]})
+        return pd.DataFrame({START: [first], STOP: [last]})
     ranges = [_RANGE.fullmatch(part.strip()) for part in period.split(",")]
     if not all(ranges):
         raise ConfigError(f"expected seconds such as 100:1600 or 0:300,600:900, got {period!r}.")
@@ -97,6 +99,10 @@ def _stretches(session: Session, period: str) -> pd.DataFrame:
             raise PresentationsError(
                 f"expected ranges of seconds that end after they start and do not overlap, got {period!r}."
             )
+    if bounds[-1][1] > last + 1:
+        raise PresentationsError(
+            f"expected ranges within the recording, whose last spike is at {last:.1f} s; got {period!r}."
+        )
     return pd.DataFrame(bounds, columns=[START, STOP])
 
 
