@@ -36,7 +36,7 @@ def test_fit_prints_the_answer_its_stability_and_the_strongest_edges(session_fil
     assert done.exit_code == 0, done.output
     assert "ordered pairs of units have an edge by granger" in done.stdout
     assert "two halves of the recording correlate by" in done.stdout
-    assert "Strongest edges" in done.stdout
+    assert "Most certain edges" in done.stdout
     assert str(tmp_path / "run" / "report.html") in done.stdout.replace("\n", "")
     assert "on two cores" in done.stderr
 
@@ -65,6 +65,24 @@ def test_validate_prints_scores_of_each_method(tmp_path):
     rows = json.loads(done.stdout)
     assert {row["method"] for row in rows} == {"granger", "noise-correlation"}
     assert {"auroc", "average_precision", "direction", "tpr_at_1pct"} <= set(rows[0])
+
+
+def test_the_directory_of_another_finished_estimate_is_refused(session_file, tmp_path):
+    command = ("connectivity", "fit", session_file, "--no-stability", "--out", tmp_path / "run")
+    assert run(*command, "--set", "min_spikes=50").exit_code == 0
+
+    done = run(*command, "--method", "noise-correlation")
+
+    assert done.exit_code == 1
+    assert "belongs to a run with another config" in done.stderr
+
+
+def test_validate_shows_few_columns_on_a_terminal(tmp_path):
+    done = run("connectivity", "validate", "--quick", "--seeds", 1, "--methods", "granger", "--out", tmp_path)
+
+    assert "Mean over 1 simulated network; intervals: --json" in done.stdout
+    assert "AUROC" in done.stdout
+    assert len(done.stdout.splitlines()) <= 4
 
 
 def test_validate_prints_false_positives_of_each_kind_of_network(tmp_path):

@@ -134,7 +134,7 @@ def test_true_couplings_of_the_simulated_session_have_more_evidence_than_other_p
     z = np.abs(matrices["z"].to_numpy())
     off = ~np.eye(len(z), dtype=bool)
 
-    assert np.median(z[weights != 0]) > np.quantile(z[off & (weights == 0)], 0.6)
+    assert np.median(z[weights != 0]) > np.median(z[off & (weights == 0)])
 
 
 def test_the_page_shows_the_matrix_the_pictures_and_how_far_to_trust_it(run):
@@ -215,7 +215,7 @@ def test_binned_trials_are_taken_as_they_are(session_file, tmp_path):
         ({"source": Path("nowhere.nwb")}, FileFormatError, "there is none at nowhere.nwb"),
         ({"method": "grainger"}, UnknownNameError, "Did you mean 'granger'"),
         ({"period": "natural_scene"}, StimulusNotFoundError, "Did you mean 'natural_scenes'"),
-        ({"assignments": ["max_leg=1"]}, ConfigError, "max_leg.*Its parameters: drift"),
+        ({"assignments": ["max_leg=1"]}, ConfigError, "no parameter 'max_leg'. Did you mean 'max_lag'"),
         ({"assignments": ["min_spikes=1000000"]}, NoUnitsError, "two units of 1000000 spikes"),
         ({"areas": ["XYZ"]}, NoUnitsError, "its areas are"),
         ({"unit_ids": [1]}, UnitIdsError, "1"),

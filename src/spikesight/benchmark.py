@@ -108,7 +108,8 @@ def evaluate(
     problem = as_problem(dataset, detrending=detrending)
     folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
     cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
-    outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
+    with threadpool_limits(1):  # as in a run: small products take many times longer on several busy cores
+        outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
     failures = [
         _failure(cell, problem.session, seed, outcome)
         for cell, outcome in zip(cells, outcomes, strict=True)

@@ -11,14 +11,13 @@ import yaml
 
 from spikesight.connectivity_files import read_matrices
 from spikesight.errors import RunDirectoryError
-from spikesight.tracking import CONFIG, PROVENANCE
+from spikesight.tracking import CONFIG, PROVENANCE, SUMMARY
 
 MATRIX: Final = "connectivity.nc"
 EDGES: Final = "edges.parquet"
 AREAS: Final = "areas.parquet"
 UNITS: Final = "units.parquet"
 GRAPH: Final = "graph.graphml"
-SUMMARY: Final = "summary.json"
 FIGURES: Final = "figures"
 
 

@@ -65,7 +65,8 @@ def render(record: ConnectivityRecord) -> str:
         units=record.units,
         edges=record.edges.head(N_EDGES).to_dict("records"),
         measure=record.summary["measure"],
-        area_rows=record.areas.to_dict("records"),
+        area_rows=_shown_areas(record.areas).to_dict("records"),
+        n_empty=len(record.areas) - len(_shown_areas(record.areas)),
         figures=_figures(record.path),
         trust=trust(record),
         left_out=record.summary["left_out"],
@@ -96,6 +97,12 @@ def headline(record: ConnectivityRecord) -> dict[str, str]:
             f"{1000 * summary['bin_size']:g} ms."
         ),
     }
+
+
+def _shown_areas(areas: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of areas that have an edge; all, where none was tested or none has one."""
+    some = areas["n_edges"] > 0
+    return areas[some] if some.any() else areas
 
 
 def _rule(summary: Mapping[str, Any]) -> str:
@@ -149,13 +156,14 @@ def _stability(summary: Mapping[str, Any]) -> str:
     split, seeds = summary["split_half"], summary["seed_to_seed"]
     if not summary["stability_asked"]:
         return "Its stability was not asked for."
-    halves = (
-        "Half of the recording is too short for an estimate of its own"
-        if split is None
-        else f"Weights from two halves of the recording correlate by {split:.2f}"
-    )
-    chance = "chance does not enter" if seeds is None else f"those of two seeds by {seeds:.2f}"
-    return f"{halves}; {chance}."
+    if split is None:
+        halves = "Half of the recording is too short for an estimate of its own"
+    else:
+        halves = (
+            f"Weights from two halves of the recording correlate by {split:.2f} (over all pairs, most of which may have "
+            "no coupling)"
+        )
+    return f"{halves}." if seeds is None else f"{halves}; those of two seeds by {seeds:.2f}."
 
 
 def _page_data(record: ConnectivityRecord, ids: NDArray[Any], areas: list[str]) -> dict[str, Any]:

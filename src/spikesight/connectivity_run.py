@@ -1,5 +1,6 @@
 """One connectivity estimate from a file to a run directory: counts, fit, stability, tables, figures, page."""
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from spikesight.connectivity.spike_trains import read_trains
 from spikesight.connectivity.stability import stability
 from spikesight.connectivity_config import ConnectivityConfig
 from spikesight.connectivity_files import Q, found_edges, matrices, write_graphml, write_matrices
-from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, SUMMARY, UNITS
+from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
 from spikesight.connectivity_report import write_connectivity_report
 from spikesight.data.counts import read_counts
 from spikesight.data.periods import SPONTANEOUS, period_counts
@@ -25,7 +26,7 @@ from spikesight.errors import ConfigError, FileFormatError, NoUnitsError, UnitId
 from spikesight.provenance import connectivity_digest, describe_run
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
 from spikesight.sources import open_session
-from spikesight.tracking import PARTS, RunDirectory
+from spikesight.tracking import PARTS, SUMMARY, RunDirectory
 
 BINNED: Final = "binned trials"
 
@@ -76,8 +77,8 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
     counts = load_fine_counts(config, config.bin_size or spec.bin_size)
     cost = estimator.cost(counts)
     tell.note(
-        f"{config.method}: {counts.sizes[UNIT]:,} units; about {_duration(cost.seconds)} and "
-        f"{cost.n_bytes / 1e9:.1f} GB on two cores{', and as long for its stability' if config.stability else ''}"
+        f"{config.method}: {counts.sizes[UNIT]:,} units; the fit takes about {_duration(cost.seconds)} and "
+        f"{cost.n_bytes / 1e6:,.0f} MB on two cores{', its stability again as long' if config.stability else ''}"
     )
     with RunDirectory(config.run_directory(), config.model_dump(mode="json")) as run:
         run.write_provenance(describe_run(config.seed, [config.source]))
@@ -89,6 +90,7 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
         repeated = stability(estimator, counts) if config.stability else None
         _write(run, estimator, config, counts, repeated)
         write_connectivity_report(run.path)
+        shutil.rmtree(run.path / PARTS)
     return run.path
 
 

@@ -27,6 +27,18 @@ from spikesight.tracking import LOG
 
 PLAIN_WIDTH: Final = 160
 """Columns of a table that is piped into a file."""
+VALIDATION_COLUMNS: Final = {
+    "auroc": "AUROC",
+    "average_precision": "AP",
+    "direction": "direction",
+    "sign_accuracy": "sign",
+    "tpr_at_1pct": "TPR at 1 %",
+    "lag_error_ms": "lag error ms",
+    "false_positives_5pct": "p < 5 %",
+    "false_positives_1pct": "p < 1 %",
+    "seconds": "seconds",
+}
+"""Scores that a terminal shows, and what it calls them."""
 QUIET_SECONDS: Final = 10.0
 """How often a progress that is no terminal is told of."""
 
@@ -226,16 +238,16 @@ def _edge_table(edges: pd.DataFrame) -> Table:
             "areas": f"{edge['source_area'] or '-'} to {edge['target_area'] or '-'}",
             "weight": f"{edge['weight']:.3g}",
             "z": _or_dash(edge["z"], ".1f"),
-            "q": _or_dash(edge["q_value"], ".2g"),
+            "q": _or_dash(edge["q_value"], ".1g"),
             "lag ms": _or_dash(1000 * edge["lag"], "g"),
         }
         for edge in edges.to_dict("records")
     ]
-    return table_of(rows, "Strongest edges", columns=columns)
+    return table_of(rows, "Most certain edges", columns=columns)
 
 
 def _or_dash(value: float, form: str) -> str:
-    return "-" if math.isnan(value) else format(round(value, 9), form)
+    return "-" if math.isnan(value) else format(value, form)
 
 
 def print_methods(specs: Mapping[str, Any], *, as_json: bool = False) -> None:
@@ -255,8 +267,15 @@ def print_validation(table: pd.DataFrame, means: pd.DataFrame, *, as_json: bool 
     if as_json:
         print_json(means.to_dict("records"))
         return
-    rows = [{str(name): _cell(value) for name, value in row.items()} for row in means.to_dict("records")]
-    console().print(table_of(rows, f"Mean over {table['seed'].nunique()} networks", columns=list(means.columns)))
+    varied = [name for name in ("network", "duration", "fraction_observed", "rate_asked") if means[name].nunique() > 1]
+    scored = [name for name in VALIDATION_COLUMNS if means[name].notna().any()]
+    names = {name: VALIDATION_COLUMNS.get(name, name.replace("_", " ")) for name in ["method", *varied, *scored]}
+    rows = [{shown: _cell(row[name]) for name, shown in names.items()} for row in means.to_dict("records")]
+    n_networks = table["seed"].nunique()
+    title = f"Mean over {n_networks} simulated network{'s' if n_networks > 1 else ''}; intervals: --json"
+    console().print(table_of(rows, title, columns=list(names.values())))
+    for row in means[means["error"] != ""].to_dict("records"):
+        console(stderr=True).print(Text(f"{row['method']} failed in {row['n_failed']}: {row['error']}"), soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

@@ -26,6 +26,10 @@ PARTS: Final = "parts"
 DECODERS: Final = "decoders"
 CHECKPOINTS: Final = "checkpoints"
 """Folder of unfinished fits, one folder a cell; a cell's folder goes when it is finished."""
+SUMMARY: Final = "summary.json"
+"""What a finished connectivity estimate has."""
+FINAL: Final = (RESULTS, SUMMARY)
+"""Files that say that a run has come to a result."""
 LOCK: Final = ".lock"
 
 MAY_CHANGE: Final = ("jobs", "out", "time_limit")
@@ -169,7 +173,7 @@ class RunDirectory:
             differences = _differences(there if isinstance(there, dict) else {}, self._config)
             if not differences:
                 return
-            if self.finished_parts() or (self.path / RESULTS).exists():
+            if self.finished_parts() or any((self.path / name).exists() for name in FINAL):
                 raise RunDirectoryError(
                     f"{self.path} belongs to a run with another config: {'; '.join(differences)}. "
                     "Choose another output directory (--out), or ask for the same."

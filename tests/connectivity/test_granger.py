@@ -6,6 +6,7 @@ from spikesight.connectivity.granger import Granger
 from spikesight.connectivity.lagged_products import lagged_products, lagged_sums
 from spikesight.connectivity.regression_rows import Rows
 from spikesight.connectivity.spike_trains import read_trains
+from spikesight.connectivity.stimulus import mean_responses
 from spikesight.errors import ConfigError, DataError
 
 
@@ -91,20 +92,42 @@ def test_z_is_the_coefficient_over_its_standard_error_without_skewness(regressio
     bread = np.linalg.inv(past.T @ past)
     slopes = bread @ past.T @ y
     left = y - past @ slopes
-    white, usual = np.empty((8, 4)), np.empty((8, 4))
-    for target in range(4):
-        white[:, target] = np.diag(bread @ (past.T * left[:, target] ** 2) @ past @ bread)[1:]
-        usual[:, target] = np.diag(bread)[1:] * (left[:, target] ** 2).sum() / (len(y) - 9)
-    known = usual / np.diag(bread)[1:, None] ** 2
-    more, all_known = (white / usual * known).reshape(2, 4, 4).sum(0), known.reshape(2, 4, 4).sum(0)
-    error = np.sqrt(usual * np.tile((more + more.T + 20) / (all_known + all_known.T + 20), (2, 1)))
-    skewness = np.diag(bread)[1:, None] / error
-    z = 6 / skewness * (np.cbrt(1 + skewness * slopes[1:] / error / 2) - 1) + skewness / 6
+    variance = np.diag(bread)[1:, None] * (left**2).sum(axis=0) / (len(y) - 9)  # the expected rate never changes
+    skewness = np.diag(bread)[1:, None] / np.sqrt(variance)
+    z = 6 / skewness * (np.cbrt(1 + skewness * slopes[1:] / np.sqrt(variance) / 2) - 1) + skewness / 6
     z = z.reshape(2, 4, 4)
     expected = np.take_along_axis(z, np.abs(z).argmax(0)[None], 0)[0]
     off = ~np.eye(4, dtype=bool)
 
     np.testing.assert_allclose(fitted.z_.to_numpy()[off], expected[off], rtol=2e-3)
+
+
+def test_the_variance_of_a_count_follows_its_expected_rate():
+    rng = np.random.default_rng(13)
+    course = np.where(np.arange(40) < 8, 0.5, 0.02)[:, None] * np.ones((1, 5))
+    trials = presentations(rng.poisson(np.tile(course, (400, 1, 1))).astype(np.uint8), np.zeros(400, int))
+    trains = read_trains(trials)
+    rows = Rows.of(trains, 2, None, mean_responses(trains))
+
+    expected = rows.expected(rows.bins)
+
+    within = rows.bins % 40
+    assert expected[within < 6].mean() == pytest.approx(0.5, rel=0.05)
+    assert expected[within > 14].mean() == pytest.approx(0.02, rel=0.2)
+
+
+def test_a_sharp_stimulus_that_units_share_makes_no_edges():
+    rng = np.random.default_rng(14)
+    time = np.arange(125)[:, None]
+    onset = rng.uniform(20, 30, 20)
+    gain = rng.gamma(2.0, 8.0, (20, 1, 20))
+    rates = 0.016 * (1 + gain * np.exp(-0.5 * ((time - onset) / 0.75) ** 2))
+    targets = np.tile(np.arange(20), 50)
+    p = Granger().fit(presentations(rng.poisson(rates[targets]).astype(np.uint8), targets)).p_values_.to_numpy()
+    off = ~np.eye(20, dtype=bool)
+
+    assert (p[off] < 0.05).mean() < 0.09
+    assert (p[off] < 0.001).mean() < 0.01
 
 
 def test_weight_is_the_log_ratio_of_residual_variances_with_and_without_the_source(regression):

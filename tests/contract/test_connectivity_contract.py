@@ -138,5 +138,5 @@ def test_names_are_taken_once_and_unknown_ones_offer_the_nearest():
         registry.register("granger", registry.spec("granger"))
     with pytest.raises(ConfigError, match="Did you mean 'granger'"):
         registry.spec("grangr")
-    with pytest.raises(ConfigError, match="Its parameters: drift, max_lag"):
+    with pytest.raises(ConfigError, match=r"no parameter 'order'\. Its parameters: drift, max_lag"):
         registry.make("granger", order=3)

@@ -26,8 +26,6 @@ from spikesight.errors import ConfigError, DataError
 
 _CHUNK: Final = 16_384
 """Bins whose residuals are computed at a time."""
-_PRIOR_COINCIDENCES: Final = 20.0
-"""Coincidences that speak for the usual standard error."""
 _TINY: Final = 1e-12
 """Variance of a bin's count below which a unit does not vary."""
 _FLOPS: Final = 3e10
@@ -39,14 +37,13 @@ class Granger(ConnectivityEstimator):
 
     ``connectivity_`` is Geweke's measure: the logarithm of the target's residual variance without the source's past,
     over that with it (0 or more), with the sign of the coefficient at ``lag_``. ``z_`` is that coefficient over its
-    standard error. Rates that change together make the usual error too small; the ratio to White's (1980), which allows
-    for that, is averaged over the lags and both directions of a pair, and drawn towards 1 where few spikes coincide:
-    White's own is worthless there. Few coincidences are also skewed, as Poisson counts are; the cube root of Wilson and
+    standard error, with the variance of a count in proportion to its expected rate, which changes with the stimulus and
+    with slow drifts: rates that change together make the usual standard error too small (as White 1980, but with the
+    expected squares of residuals in place of the squares, which are worthless where few spikes coincide).
+    Few coincidences are also skewed, as Poisson counts are; the cube root of Wilson and
     Hilferty (1931) makes ``z_`` normal. ``p_values_`` are of the largest ``|z|`` over lags, by Sidak's formula.
 
-    It is conditional: common input from units that were recorded is accounted for, that from hidden ones is not. Do not
-    trust p-values where a stimulus raises rates many times over within a few milliseconds (measured: 7 to 9 % below
-    0.05 for a 3-ms response of 16 times the mean), or between units that fire nearly alike (one sorted twice).
+    It is conditional: common input from units that were recorded is accounted for, that from hidden ones is not.
 
     Parameters
     ----------
@@ -119,11 +116,7 @@ class Granger(ConnectivityEstimator):
         inverse = _inverse(past, trains)
         slopes = inverse @ onto
         residual = products[0, 0].diagonal() - (slopes * onto).sum(axis=0)
-        free = rows.n_free - len(past)
-        usual = np.outer(inverse.diagonal(), residual / free)
-        white = _robust_variances(rows, inverse, slopes, running)
-        coincidences = usual / inverse.diagonal()[:, None] ** 2
-        variance = usual * _rate_factor(white, usual, coincidences, n_units)
+        variance = _variances(rows, inverse, residual, running)
         z = _without_skewness(slopes / np.sqrt(variance), inverse.diagonal()[:, None] / np.sqrt(variance))
         self.coefficients_ = slopes.reshape(n_lags, n_units, n_units)
         at, peak, p_value = peak_over_lags(z.reshape(n_lags, n_units, n_units))
@@ -158,25 +151,22 @@ def _inverse(past: Floats, trains: SpikeTrains) -> Floats:
     return np.asarray(lower + np.tril(lower, -1).T, np.float64)
 
 
-def _robust_variances(rows: Rows, inverse: Floats, slopes: Floats, running: Running) -> Floats:
-    """Return White's variance of every coefficient: the sum over bins of (partial source)^2 (residual of target)^2."""
-    partial, forecast = inverse.astype(np.float32), slopes.astype(np.float32)
-    total = np.zeros(slopes.shape)
+def _variances(rows: Rows, inverse: Floats, residual: Floats, running: Running) -> Floats:
+    """Return the variance of every coefficient, (n_lags * n_units, n_units): the variance of a count follows its rate.
+
+    It is the sum over bins of (source's past less what other pasts tell of it)^2 times the variance of the target's
+    count, which is its expected rate times what the counts as a whole vary more or less than that.
+    """
+    partial = inverse.astype(np.float32)
+    total, expected_sum = np.zeros((len(inverse), len(residual))), np.zeros(len(residual))
     for done, chunk in enumerate(chunks := np.array_split(rows.bins, max(1, -(-len(rows.bins) // _CHUNK)))):
-        at_lags = rows.values(chunk)
-        past = np.concatenate(at_lags[1:], axis=1)
-        left = (at_lags[0] - past @ forecast) ** 2
-        total += ((past @ partial) ** 2).T @ left
+        past = np.concatenate(rows.values(chunk)[1:], axis=1)
+        expected = rows.expected(chunk)
+        total += ((past @ partial) ** 2).T @ expected
+        expected_sum += expected.sum(axis=0, dtype=np.float64)
         running.progress.advance("granger", done + 1, len(chunks))
-    return total * (len(rows.bins) / rows.n_free)
-
-
-def _rate_factor(white: Floats, usual: Floats, coincidences: Floats, n_units: int) -> Floats:
-    """Return by how much rates that change together raise the variance, for every coefficient."""
-    ratio = (white / usual * coincidences).reshape(-1, n_units, n_units).sum(axis=0)
-    known = coincidences.reshape(-1, n_units, n_units).sum(axis=0)
-    factor = (ratio + ratio.T + _PRIOR_COINCIDENCES) / (known + known.T + _PRIOR_COINCIDENCES)
-    return np.tile(factor, (len(usual) // n_units, 1))
+    dispersion = residual / (rows.n_free - len(inverse)) * len(rows.bins) / expected_sum
+    return np.asarray(total * dispersion, np.float64)
 
 
 def _without_skewness(z: Floats, skewness: Floats) -> Floats:

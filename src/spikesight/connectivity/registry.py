@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from spikesight.errors import ConfigError, UnknownNameError
+from spikesight.errors import ConfigError, UnknownNameError, did_you_mean
 
 ENTRY_POINT_GROUP: Final = "spikesight.connectivity"
 
@@ -102,10 +102,12 @@ def make(name: str, **params: Any) -> Any:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"the connectivity estimator {name!r} is broken: {error}") from error
-    try:
-        return kind(**params)
-    except TypeError as error:
-        raise ConfigError(f"{name}: {error}. Its parameters: {', '.join(kind().get_params())}.") from error
+    known = list(kind().get_params())
+    unknown = [param for param in params if param not in known]
+    if unknown:
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(f"{name} has no parameter {unknown[0]!r}.{hint} Its parameters: {', '.join(known)}.")
+    return kind(**params)
 
 
 def register(name: str, spec: EstimatorSpec) -> None:

@@ -1,12 +1,14 @@
 """The rows of a linear regression on the past: counts less what the stimulus and slow drifts explain."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikesight.connectivity.lagged_products import lagged_products
 from spikesight.connectivity.spike_trains import SpikeTrains
+from spikesight.connectivity.stimulus import LOWEST_RESPONSE, smooth_response
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +65,32 @@ class Rows:
                     sums -= np.add.reduceat(_response(trains, psth[:, :, unit], bins - lag), begins, dtype=np.float64)
                 means[:, lag, unit] = sums / sizes
         return cls(trains, n_lags, psth, bins, block, means)
+
+    def expected(self, bins: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the expected counts in some rows, (len(bins), n_units): mean response, smoothed, and drift.
+
+        Parameters
+        ----------
+        bins
+            Of ``self.bins``, in order.
+        """
+        overall = (self.trains.n_spikes / self.trains.n_bins).astype(np.float32)
+        block = self.block[np.searchsorted(self.bins, bins)]
+        found = self.means[block, 0].astype(np.float32)
+        if self.psth is not None:
+            found += _response(self.trains, self._smoothed, bins)
+        return np.asarray(np.maximum(found, LOWEST_RESPONSE * overall), np.float32)
+
+    @cached_property
+    def _smoothed(self) -> NDArray[np.float32]:
+        """Mean responses, smoothed: few trials make a poor mean of each bin."""
+        psth = np.asarray(self.psth, np.float64)
+        n_repeats = np.bincount(np.asarray(self.trains.conditions))
+        smoothed = np.empty(psth.shape, np.float32)
+        for unit in range(psth.shape[2]):
+            mean = np.average(psth[:, :, unit].mean(axis=1), weights=n_repeats)
+            smoothed[:, :, unit] = mean * smooth_response(psth[:, :, unit], n_repeats, self.trains.bin_size)
+        return smoothed
 
     @property
     def n_free(self) -> int:

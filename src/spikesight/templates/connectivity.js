@@ -39,7 +39,7 @@
       told.textContent = `${name} at least ${digits(least, 2)}: ${kept.toLocaleString("en")} of ${pairs.toLocaleString("en")} pairs`;
       const axis = (text, chosen) => ({
         title: { text, font: { size: 13 }, standoff: 8 }, color: ink, linecolor: soft, showgrid: false, zeroline: false,
-        fixedrange: true, automargin: true, ticks: "", ...ticks(chosen),
+        fixedrange: true, automargin: true, ticks: "", constrain: "domain", ...ticks(chosen),
       });
       place.style.height = "600px";
       Plotly.react(place, [{
@@ -50,7 +50,7 @@
         font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink }, height: 600,
         paper_bgcolor: "#fff", plot_bgcolor: rule, margin: { l: 70, r: 16, t: 16, b: 60 }, dragmode: false,
         hoverlabel: { bgcolor: "#fff", bordercolor: soft, align: "left", font: { color: ink } },
-        xaxis: axis("target unit", columns), yaxis: { ...axis("source unit", rows), autorange: "reversed" },
+        xaxis: axis("target unit", columns), yaxis: { ...axis("source unit", rows), autorange: "reversed", scaleanchor: "x" },
       }, { responsive: true, displaylogo: false, displayModeBar: false });
     };
     const ticks = (chosen) => {
