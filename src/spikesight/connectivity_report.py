@@ -160,8 +160,8 @@ def _stability(summary: Mapping[str, Any]) -> str:
         halves = "Half of the recording is too short for an estimate of its own"
     else:
         halves = (
-            f"Weights from two halves of the recording correlate by {split:.2f} (over all pairs, most of which may have "
-            "no coupling)"
+            f"Weights from two halves of the recording correlate by {split:.2f} (over all pairs, most of which may "
+            "have no coupling)"
         )
     return f"{halves}." if seeds is None else f"{halves}; those of two seeds by {seeds:.2f}."
 
