@@ -63,10 +63,14 @@ def table(means: pd.DataFrame, terms: Sequence[str] = ()) -> str:
     heads = ["method", *terms, *(name for _, name in MEASURES)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in means.to_dict("records"):
-        cells = [f"`{row['method']}`", *(f"{row[term]:g}" for term in terms)]
+        cells = [_code(row["method"]), *(f"{row[term]:g}" for term in terms)]
         cells += [_cell(row, name) for name, _ in MEASURES]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _code(name: str) -> str:
+    return "`" + name.replace("|", r"\|") + "`"  # a bar would end the cell
 
 
 def _cell(row: dict[str, Any], name: str) -> str:
@@ -90,7 +94,7 @@ def write_tables(means: dict[str, pd.DataFrame], stable: pd.DataFrame, file: Pat
     lines = ["| method | " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) + 1)]
     for name in kinds.index:
         cells = [f"{100 * part.loc[name, kind]:.1f}" for kind in kinds.columns for part in (kinds, ones)]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append(f"| {_code(name)} | " + " | ".join(cells) + " |")
     parts.append("## calibration: pairs without an edge below the level, %\n\n" + "\n".join(lines) + "\n")
     lines = ["| method | split-half r | seed-to-seed r |", "|---|---|---|"]
     lines += [f"| `{row.method}` | {row.split_half:.2f} | {row.seed_to_seed:.2f} |" for row in stable.itertuples()]
@@ -116,7 +120,7 @@ def draw(means: dict[str, pd.DataFrame], folder: Path, *, quick: bool) -> None:
     fitted = method.make().fit(known.counts(method.bin_size, by_trial=True))
     found = score(known, matrices_of(fitted, known))
     scores = {"AUROC": found.auroc, "average precision": found.average_precision}
-    left, _ = plot_ground_truth(fitted.z_, _truth(fitted, known), scores=scores)
+    left, _ = plot_ground_truth(fitted.z_.assign_attrs(measure=f"z of {SHOWN}"), _truth(fitted, known), scores=scores)
     _save(left, folder / "connectivity_ground_truth.png")
 
 

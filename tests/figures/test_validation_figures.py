@@ -29,8 +29,9 @@ def test_a_curve_runs_from_short_to_long_in_minutes(means):
     ax = plot_validation_curve(means, "duration")
 
     assert ax.get_xlabel() == "length of the recording (min)"
-    assert ax.lines[0].get_xdata().tolist() == pytest.approx([2, 5])
-    assert ax.lines[0].get_ydata().tolist() == pytest.approx([0.92, 0.95])
+    line = next(line for line in ax.lines if line.get_label() == "granger")
+    assert line.get_xdata().tolist() == pytest.approx([2, 5])
+    assert line.get_ydata().tolist() == pytest.approx([0.92, 0.95])
     assert ax.get_ylim()[1] == 1.0
 
 

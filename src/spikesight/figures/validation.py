@@ -75,7 +75,7 @@ def plot_validation_curve(
     """
     ax = axes_or_new(ax, 6.4, 4.0)
     label, factor = CONDITION_NAMES[condition]
-    for number, (method, own) in enumerate(means.groupby("method", sort=False)):
+    for number, (method, own) in enumerate(means.groupby("method")):  # sorted: a colour each in every figure
         rows = own.dropna(subset=[score]).sort_values(condition)
         ax.plot(
             rows[condition] * factor,
