@@ -2,11 +2,11 @@ import itertools
 
 import numpy as np
 import pytest
-from coupled_units import driven, independent, presentations, recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.ccg_jitter import CCGJitter
 from spikesight.connectivity.ccg_kernels import count_as_strong, jitter_moments, near_spikes, place_spikes
 from spikesight.connectivity.ccg_p_values import at_least, p_of_peak
@@ -336,7 +336,7 @@ def test_shuffles_replace_surrogates():
 
     fitted = CCGJitter(stimulus="shuffle", n_shuffles=20, min_spikes=20).fit(presentations(counts, targets, 0.001))
 
-    assert fitted.p_values_[0, 1] == pytest.approx(1 / 21)
+    assert fitted.p_values_[0, 1] < 1e-6
     assert fitted.z_[0, 1] > 5
 
 

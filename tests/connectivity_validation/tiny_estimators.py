@@ -16,12 +16,14 @@ class LaggedCounts(BaseEstimator):
     random = False
     shapes: ClassVar = []
 
-    def __init__(self, scale=1.0, random_state=0):
+    def __init__(self, scale=1.0, stimulus="none", random_state=0):
         self.scale = scale
+        self.stimulus = stimulus
         self.random_state = random_state
 
     def fit(self, counts):
         self.shapes.append(dict(counts.sizes))
+        self.stimulus_ = self.stimulus
         x = counts.transpose(..., "unit").to_numpy().reshape(-1, counts.sizes["unit"]).astype(float)
         pairs = sum(x[:-lag].T @ x[lag:] for lag in range(1, 4))
         expected = 3 * np.outer(x.sum(0), x.mean(0))

@@ -201,6 +201,7 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         if self.random_state < 0:
             raise ConfigError(f"expected a random_state of 0 or more, got {self.random_state}.")
         trains = read_trains(counts)
+        self._check(trains)
         how = self._how(trains)
         repeated = repeated_segments(trains)
         self.n_dropped_segments_ = int((~repeated).sum()) if how in ("psth", "shuffle") else 0
@@ -210,7 +211,6 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _enough(self, trains: SpikeTrains) -> SpikeTrains:
         """Leave out units with too few spikes."""
-        self._check(trains)
         need = self._shortest(trains)
         if trains.lengths.max() < need:
             raise PresentationsError(

@@ -28,7 +28,7 @@ _CHUNK: Final = 16_384
 """Bins whose residuals are computed at a time."""
 _TINY: Final = 1e-12
 """Variance of a bin's count below which a unit does not vary."""
-_FLOPS: Final = 3e10
+_FLOPS: Final = 6e10
 """Multiplications and additions a second of products in single precision, on two cores."""
 
 
