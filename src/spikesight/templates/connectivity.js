@@ -3,6 +3,7 @@
   const page = JSON.parse(document.getElementById("data").textContent);
   const { ink, soft, rule, accent, reference } = page.theme;
   const place = document.querySelector('[data-plot="matrix"]');
+  const narrow = () => window.innerWidth < 740;
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const digits = (value, n = 3) => (value === null ? "not known" : Number(value.toPrecision(n)).toString());
   if (place && page.weight) {
@@ -41,13 +42,15 @@
         title: { text, font: { size: 13 }, standoff: 8 }, color: ink, linecolor: soft, showgrid: false, zeroline: false,
         fixedrange: true, automargin: true, ticks: "", constrain: "domain", ...ticks(chosen),
       });
-      place.style.height = "600px";
+      const height = narrow() ? place.clientWidth + 130 : 600;
+      const bar = narrow() ? { orientation: "h", y: -0.2, yanchor: "top" } : {};
+      place.style.height = `${height}px`; // Plotly forgets its own height when the window changes
       Plotly.react(place, [{
         type: "heatmap", z, zmin: -bound, zmax: bound, hoverongaps: false, hoverinfo: "text",
         text: rows.map((i) => columns.map((j) => hover(i, j))),
-        colorscale: page.theme.diverging, colorbar: { title: { text: plain(page.measure), side: "right" }, thickness: 12, outlinewidth: 0, exponentformat: "power" },
+        colorscale: page.theme.diverging, colorbar: { title: { text: plain(page.measure), side: narrow() ? "bottom" : "right" }, thickness: 12, outlinewidth: 0, exponentformat: "power", nticks: 5, ...bar },
       }], {
-        font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink }, height: 600,
+        font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: ink }, height,
         paper_bgcolor: "#fff", plot_bgcolor: rule, margin: { l: 70, r: 16, t: 16, b: 60 }, dragmode: false,
         hoverlabel: { bgcolor: "#fff", bordercolor: soft, align: "left", font: { color: ink } },
         xaxis: axis("target unit", columns), yaxis: { ...axis("source unit", rows), autorange: "reversed", scaleanchor: "x" },
@@ -58,8 +61,9 @@
       let begin = 0;
       for (let at = 1; at <= chosen.length; at += 1) {
         if (at === chosen.length || page.areas[chosen[at]] !== page.areas[chosen[begin]]) {
+          const room = (at - begin) / chosen.length; // names of small areas would lie on top of each other
           tickvals.push((begin + at - 1) / 2);
-          ticktext.push(plain(page.areas[chosen[begin]]));
+          ticktext.push(room < (narrow() ? 0.06 : 0.02) ? "" : plain(page.areas[chosen[begin]]));
           begin = at;
         }
       }
