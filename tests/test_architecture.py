@@ -36,7 +36,7 @@ LAYERS = (
         *("graph_records", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
-    ("schema", "config", "tracking", "provenance", "page"),
+    ("schema", "config", "tracking", "provenance", "page", "progress"),
     ("errors",),
 )
 """From top to bottom: a module imports from lower layers, never from above or from its own layer's other modules."""

@@ -59,6 +59,7 @@ def render(record: ConnectivityRecord) -> str:
             "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
             "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
         },
+        title=headline(record)["question"],
         headline=headline(record),
         interactive=interactive,
         areas=list(dict.fromkeys(order.areas)),

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -23,30 +23,13 @@ from spikesight.connectivity_report import write_connectivity_report
 from spikesight.data.counts import read_counts
 from spikesight.data.periods import SPONTANEOUS, period_counts
 from spikesight.errors import ConfigError, FileFormatError, NoUnitsError, UnitIdsError
+from spikesight.progress import Progress, Silent
 from spikesight.provenance import connectivity_digest, describe_run
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
 from spikesight.sources import open_session
 from spikesight.tracking import PARTS, SUMMARY, RunDirectory
 
 BINNED: Final = "binned trials"
-
-
-class Progress(Protocol):
-    """Hears how far an estimate is."""
-
-    def note(self, text: str) -> None:
-        """Hear one line about what happens."""
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Hear that ``done`` of the ``total`` steps of ``task`` are finished."""
-
-
-class _Silent:
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say nothing."""
 
 
 def run_connectivity(config: ConnectivityConfig, progress: Progress | None = None) -> Path:
@@ -71,7 +54,7 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
     SpikesightError
         With what was expected, what came and what to do.
     """
-    tell = progress if progress is not None else _Silent()
+    tell = progress if progress is not None else Silent()
     spec = registry.spec(config.method)
     estimator = registry.make(config.method, **{"random_state": config.seed, **config.params})
     counts = load_fine_counts(config, config.bin_size or spec.bin_size)

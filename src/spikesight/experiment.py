@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import joblib
 import xarray as xr
@@ -18,6 +18,7 @@ from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE
 from spikesight.errors import ConfigError, FileFormatError
 from spikesight.fitting import FEWEST_CANDIDATES, TUNED
+from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
@@ -31,24 +32,6 @@ KEPT_BYTES: Final = 2 * 1024**3
 """Binned sessions stay in memory up to this size together; the others are read again when they are needed."""
 
 NO_SPIKE_TIMES: Final = "the file holds spike counts, not spike times"
-
-
-class Progress(Protocol):
-    """Hears how far a benchmark is."""
-
-    def note(self, text: str) -> None:
-        """Hear one line about what happens."""
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Hear that ``done`` of the ``total`` steps of ``task`` are finished."""
-
-
-class _Silent:
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say nothing."""
 
 
 def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> Path:
@@ -71,7 +54,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
     SpikesightError
         With what was expected, what came and what to do.
     """
-    tell = progress if progress is not None else _Silent()
+    tell = progress if progress is not None else Silent()
     for name in config.decoders:
         registry.spec(name)
     sources = tuple(path.expanduser().resolve() for path in config.sources)

@@ -1,7 +1,7 @@
 """What all connectivity estimators share: checks, what the stimulus explains, labelled results."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from spikesight.connectivity.edges import edge_table
 from spikesight.connectivity.finished import Finished
 from spikesight.connectivity.spike_trains import SpikeTrains, read_trains, repeated_segments
 from spikesight.errors import ConfigError, NoUnitsError, PresentationsError
+from spikesight.progress import Progress, Silent
 
 STIMULUS: Final = ("auto", "none", "psth", "shuffle")
 SOURCE: Final = "source_unit"
@@ -20,18 +21,6 @@ SINK: Final = "target_unit"
 _FEW_SHUFFLES: Final = 10
 """Below so many as far as the estimate, the share of shuffles says little, and their spread says more."""
 Floats = NDArray[np.float64]
-
-
-class Progress(Protocol):
-    """Whoever shows how far an estimate is."""
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps of ``task`` are finished."""
-
-
-class _Silent:
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say nothing."""
 
 
 class Estimate(NamedTuple):
@@ -155,7 +144,7 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         """
         trains, self.stimulus_ = self._prepared(counts)
         finished = keep or Finished.nowhere()
-        running = Running(progress or _Silent(), finished, self.stimulus_ == "psth", int(self.random_state))
+        running = Running(progress or Silent(), finished, self.stimulus_ == "psth", int(self.random_state))
         found = self._estimate(trains, running)
         if self.stimulus_ == "shuffle":
             found = self._less_shuffled(found, trains, running)
@@ -264,7 +253,7 @@ class ConnectivityEstimator(BaseEstimator, ABC):  # type: ignore[misc]
         from scipy.stats import t as student
 
         rng = np.random.default_rng(running.seed)
-        quiet = running._replace(progress=_Silent(), finished=Finished.nowhere())
+        quiet = running._replace(progress=Silent(), finished=Finished.nowhere())
         weights = np.empty((self.n_shuffles, *found.weight.shape), np.float32)
         for done in range(self.n_shuffles):
             weights[done] = self._estimate(trains.shuffled(rng), quiet).weight

@@ -1,6 +1,5 @@
 """Cross-correlograms less what jittered spikes give: fast effects of one unit on another, slow rates set aside."""
 
-import threading
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,9 +11,9 @@ from spikesight.connectivity.ccg_kernels import count_as_strong, jitter_moments,
 from spikesight.connectivity.ccg_p_values import p_of_peak
 from spikesight.connectivity.finished import Arrays
 from spikesight.connectivity.seeds import seed_of
+from spikesight.connectivity.shares import in_shares
 from spikesight.connectivity.spike_trains import SpikeTrains
 from spikesight.connectivity.stimulus import mean_responses
-from spikesight.data.count_kernels import in_threads
 from spikesight.errors import ConfigError
 
 RULES: Final = ("monte-carlo", "7sd")
@@ -183,23 +182,9 @@ class CCGJitter(ConnectivityEstimator):
 
     def _estimate(self, trains: SpikeTrains, running: Running) -> Estimate:
         work = self._work(trains, running)
-        telling = threading.Lock()
-        done = 0
-
-        def estimate(first: int, stop: int) -> Arrays:
-            nonlocal done
-            name = f"ccg-jitter-{first}-{stop}"
-            part = running.finished.get(name)
-            if part is None:
-                part = self._sources(work, first, stop)
-                running.finished.put(name, **part)
-            with telling:
-                done += stop - first
-                running.progress.advance("ccg-jitter", done, trains.n_units)
-            return part
-
-        n_units = trains.n_units
-        parts = in_threads(estimate, [(at, min(at + _SHARE, n_units)) for at in range(0, n_units, _SHARE)])
+        parts = in_shares(
+            lambda first, stop: self._sources(work, first, stop), trains.n_units, running, "ccg-jitter", size=_SHARE
+        )
         rows = {name: np.concatenate([part[name] for part in parts]).astype(np.float64) for name in Estimate._fields}
         return Estimate(**rows)
 

@@ -1,6 +1,5 @@
 """Coupled Poisson regression: the rate of each unit given its own past, that of all others, and the stimulus."""
 
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -14,7 +13,6 @@ from spikesight.connectivity.base import (
     Cost,
     Estimate,
     Floats,
-    Progress,
     Running,
     lag_bins,
     peak_over_lags,
@@ -22,8 +20,9 @@ from spikesight.connectivity.base import (
 from spikesight.connectivity.finished import Arrays
 from spikesight.connectivity.glm_design import Design, make_design, make_regression
 from spikesight.connectivity.glm_solvers import coincidence_z, fit_group_lasso, fit_ridge, standard_errors
+from spikesight.connectivity.shares import in_shares
 from spikesight.connectivity.spike_trains import SpikeTrains
-from spikesight.data.count_kernels import in_threads, n_threads
+from spikesight.data.count_kernels import n_threads
 from spikesight.errors import ConfigError
 
 PENALTIES: Final = ("ridge", "group-lasso")
@@ -162,19 +161,10 @@ class PoissonGLM(ConnectivityEstimator):
     def _estimate(self, trains: SpikeTrains, running: Running) -> Estimate:
         lags = lag_bins(self.max_lag, trains.bin_size, self.min_lag)
         design = make_design(trains, lags, self.history, self.drift, running.remove_psth)
-        tally = _Tally(running.progress, trains.n_units)
-
-        def part(target: int, _: int) -> Arrays:
-            name = f"target-{target:05d}"
-            found = running.finished.get(name)
-            if found is None:
-                found = self._fit_target(design, target)
-                running.finished.put(name, **found)
-            tally.one_more()
-            return found
-
         with threadpool_limits(1, user_api="blas"):  # every thread has a target of its own
-            parts = in_threads(part, [(target, target + 1) for target in range(trains.n_units)])
+            parts = in_shares(
+                lambda target, _: self._fit_target(design, target), trains.n_units, running, "poisson-glm", size=1
+            )
         self._keep(parts, design)
         return _peaks(_with_diagonal(parts, "weights", 0.0), _with_diagonal(parts, "z", np.nan), design)
 
@@ -223,18 +213,6 @@ class PoissonGLM(ConnectivityEstimator):
         for name, value in details.items():
             setattr(self, name, value)  # of the spikes as they were, not of the last shuffle
         return lessened
-
-
-class _Tally:
-    """Counts finished targets of several threads, and tells one after the other."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done, self._lock = progress, total, 0, Lock()
-
-    def one_more(self) -> None:
-        with self._lock:
-            self._done += 1
-            self._progress.advance("poisson-glm", self._done, self._total)
 
 
 def _with_diagonal(parts: list[Arrays], key: str, diagonal: float) -> Floats:

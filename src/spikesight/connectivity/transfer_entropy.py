@@ -1,6 +1,5 @@
 """Transfer entropy between pairs of units: what a source's spikes say of a target's beyond the target's own past."""
 
-import threading
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,8 +11,8 @@ from spikesight.connectivity.entropy_kernels import against_permutations, source
 from spikesight.connectivity.entropy_null import against_all_permutations
 from spikesight.connectivity.finished import Arrays
 from spikesight.connectivity.seeds import seed_of
+from spikesight.connectivity.shares import in_shares
 from spikesight.connectivity.spike_trains import SpikeTrains
-from spikesight.data.count_kernels import in_threads
 from spikesight.errors import ConfigError
 
 WIDEST_BIN: Final = 0.005
@@ -197,23 +196,13 @@ class TransferEntropy(ConnectivityEstimator):
 
     def _estimate(self, trains: SpikeTrains, running: Running) -> Estimate:
         work = self._work(trains, running)
-        telling = threading.Lock()
-        done = 0
-
-        def estimate(first: int, stop: int) -> Arrays:
-            nonlocal done
-            name = f"transfer-entropy-{first}-{stop}"
-            part = running.finished.get(name)
-            if part is None:
-                part = self._targets(work, first, stop)
-                running.finished.put(name, **part)
-            with telling:
-                done += stop - first
-                running.progress.advance("transfer-entropy", done, trains.n_units)
-            return part
-
-        n_units = trains.n_units
-        parts = in_threads(estimate, [(at, min(at + _SHARE, n_units)) for at in range(0, n_units, _SHARE)])
+        parts = in_shares(
+            lambda first, stop: self._targets(work, first, stop),
+            trains.n_units,
+            running,
+            "transfer-entropy",
+            size=_SHARE,
+        )
         columns = {name: np.concatenate([part[name] for part in parts], axis=1) for name in Estimate._fields}
         return Estimate(**{name: values.astype(np.float64) for name, values in columns.items()})
 

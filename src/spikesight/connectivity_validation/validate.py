@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spikesight.connectivity.base import Progress
 from spikesight.connectivity.stability import Stability
 from spikesight.connectivity.stability import stability as stability_of
 from spikesight.connectivity_validation.finished_rows import FinishedRows, code_behind_scores, name_row
@@ -18,6 +17,7 @@ from spikesight.connectivity_validation.networks import Constants, constants_of,
 from spikesight.connectivity_validation.scores import Scores, matrices_of, mean_over_seeds, score
 from spikesight.connectivity_validation.simulated_network import SimulatedNetwork
 from spikesight.errors import ConfigError, UnknownNameError
+from spikesight.progress import Progress
 
 SCORES: Final = Scores._fields
 TERMS: Final = ("method", "network", "duration", "fraction_observed", "rate_asked")
