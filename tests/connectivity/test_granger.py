@@ -3,7 +3,7 @@ import pytest
 
 from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.granger import Granger
-from spikesight.connectivity.lagged_products import lagged_products, lagged_sums
+from spikesight.connectivity.lagged_products import lagged_products
 from spikesight.connectivity.regression_rows import Rows
 from spikesight.connectivity.spike_trains import read_trains
 from spikesight.connectivity.stimulus import mean_responses
@@ -35,7 +35,6 @@ def test_lagged_products_are_those_of_a_loop_over_bins(periods):
     x, _ = stacked(trains, 3)
 
     np.testing.assert_array_equal(lagged_products(trains, 3), np.einsum("ati,btj->abij", x, x))
-    np.testing.assert_array_equal(lagged_sums(trains, 3), x.sum(axis=1))
 
 
 def residuals(trains, n_lags, drift_bins, psth):

@@ -39,17 +39,6 @@ def lagged_products(trains: SpikeTrains, n_lags: int) -> NDArray[np.float64]:
     return np.asarray(products, np.float64)
 
 
-def lagged_sums(trains: SpikeTrains, n_lags: int) -> NDArray[np.float64]:
-    """Sum ``c_i(t - a)`` over the same ``t``: (n_lags + 1, n_units)."""
-    within = np.arange(trains.n_bins) - trains.offsets[trains.segment_of_bin]
-    left = trains.lengths[trains.segment_of_bin] - 1 - within
-    sums = np.empty((n_lags + 1, trains.n_units))
-    for lag in range(n_lags + 1):
-        outside = np.flatnonzero((within < n_lags - lag) | (left < lag))
-        sums[lag] = trains.n_spikes - trains.counts[:, outside].sum(axis=1, dtype=np.int64)
-    return sums
-
-
 @compiled
 def _add_products(
     first: Any, unit: Any, begins: Any, ends: Any, from_bin: int, to_bin: int, n_lags: int, whole: Any, border: Any

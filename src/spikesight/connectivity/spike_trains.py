@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikesight.data.count_kernels import compiled
 from spikesight.data.dataset import UNIT_METADATA
-from spikesight.errors import ConfigError, DataError, NoUnitsError, PresentationsError, UnitIdsError
+from spikesight.errors import DataError, NoUnitsError, PresentationsError, UnitIdsError
 from spikesight.schema import AREA, START, STOP, TARGET, TIME, TRIAL, UNIT
 
 PERIOD: Final = "period"
@@ -287,11 +287,3 @@ def _permute_segments(row: Any, offsets: Any, source: Any, out: Any) -> None:
         begin, origin = offsets[segment], offsets[source[segment]]
         for at in range(offsets[segment + 1] - begin):
             out[begin + at] = row[origin + at]
-
-
-def too_long(what: str, seconds: float, bin_size: float) -> ConfigError:
-    """Return the error for bins that are too wide for what was asked."""
-    return ConfigError(
-        f"expected bins no wider than {what} ({seconds:g} s), got bins of {bin_size:g} s. Bin the spikes finer, or ask "
-        "for longer lags."
-    )
