@@ -52,7 +52,7 @@ test-allensdk: $(STAMP) ## AllenSDK opens a file of ours and reads what was writ
 
 check: $(STAMP)         ## format, lint, types
 	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check --no-cache src tests benchmarks
 	$(BIN)/mypy
 
 format: $(STAMP)        ## rewrite the sources in the project's format

@@ -1,8 +1,8 @@
 """The coupled Poisson regression written out with dense matrices, and spikes to fit it to."""
 
 import numpy as np
-from coupled_units import presentations
 
+from coupled_units import presentations
 from spikesight.connectivity.glm_design import make_design, make_regression
 from spikesight.connectivity.spike_trains import read_trains
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from coupled_units import driven, independent, presentations, recording
 from sklearn.metrics import roc_auc_score
 
+from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.finished import Finished
 from spikesight.connectivity.forecast_gat import ForecastGAT
 from spikesight.errors import ConfigError

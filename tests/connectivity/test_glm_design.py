@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from coupled_units import independent, recording
 from dense_glm import BIN, dense_design, regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coupled_units import independent, recording
 from spikesight.connectivity.glm_design import history_terms, make_design, make_regression, smooth_response
 from spikesight.connectivity.spike_trains import read_trains
 

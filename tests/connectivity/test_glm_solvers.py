@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from coupled_units import driven, independent, recording
 from dense_glm import BIN, dense_design, dense_fit, driven_by_stimulus, regression
 from scipy.stats import norm, poisson
 
+from coupled_units import driven, independent, recording
 from spikesight.connectivity.glm_solvers import (
     coincidence_z,
     evaluate,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import xarray as xr
-from coupled_units import independent, presentations, recording
 
+from coupled_units import independent, presentations, recording
 from spikesight.connectivity.spike_trains import read_trains
 from spikesight.errors import DataError, NoUnitsError, PresentationsError, UnitIdsError
 

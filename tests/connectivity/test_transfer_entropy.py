@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from coupled_units import driven, independent, presentations, recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from coupled_units import driven, independent, presentations, recording
 from spikesight.connectivity.entropy_kernels import against_permutations, source_words, target_strata
 from spikesight.connectivity.entropy_null import against_all_permutations, sum_chances
 from spikesight.connectivity.finished import Finished
