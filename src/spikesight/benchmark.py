@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 from spikesight import schema
 from spikesight.cells import Cell, Keep, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
 from spikesight.detrending import Detrending
-from spikesight.entrants import entrants, has_graph
+from spikesight.entrants import Searches, entrants, has_graph
 from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
-from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Contender
+from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import GraphCell, write_graphs
+from spikesight.search_record import SearchCell, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
@@ -63,6 +64,7 @@ def evaluate(
     candidates: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
     detrending: Detrending | None = None,
+    search: Search | None = None,
 ) -> Evaluation:
     """Score one decoder on one session, fold by fold, in this process.
 
@@ -75,13 +77,16 @@ def evaluate(
     splitter
         How test trials are set aside; None means ``BlockKFold()``.
     selection
-        ``"default"``, or ``"tuned"``: constants are chosen on training trials among the candidates.
+        ``"default"``; ``"tuned"``: constants are chosen on training trials among the candidates; ``"searched"``: what
+        ``search`` finds there.
     candidates
         Parameters to choose from, for a ``decoder`` that is not a name.
     seed
         Value of every ``random_state`` in the decoder.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    search
+        What looks for constants.
 
     Returns
     -------
@@ -96,9 +101,9 @@ def evaluate(
         If a decoder that has fewer than two candidates is to be tuned.
     """
     if isinstance(decoder, str):
-        entrant = contender(decoder, selection)
+        entrant = contender(decoder, selection, search=search)
     else:
-        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
+        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},), search)
     if selection == TUNED and entrant.n_compared < FEWEST_CANDIDATES:
         raise ConfigError(
             f"to tune {entrant.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
@@ -106,7 +111,7 @@ def evaluate(
         )
     splitter = BlockKFold() if splitter is None else splitter
     problem = as_problem(dataset, detrending=detrending)
-    folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
+    folds = _checked_folds(problem, splitter, tuned=selection in (TUNED, SEARCHED))
     cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
     with threadpool_limits(1):  # as in a run: small products take many times longer on several busy cores
         outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
@@ -136,8 +141,8 @@ class Benchmark:
     splitter
         How test trials are set aside.
     selections
-        ``"tuned"``, ``"default"`` or both. A decoder with fewer than two candidates has a default row in any case and
-        never a tuned one.
+        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with nothing to choose from has a default row in
+        their place.
     references
         More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
     seed
@@ -151,6 +156,11 @@ class Benchmark:
         them. None means no limit.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    params
+        Constants in place of defaults, by decoder.
+    searches
+        Makes what looks for constants, where ``"searched"`` is asked. Searches are done one after the other, in this
+        process, and share the machines out among their candidates.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -163,6 +173,8 @@ class Benchmark:
     save_decoders: bool = False
     time_limit: float | None = None
     detrending: Detrending | None = None
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searches: Searches | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
@@ -209,36 +221,43 @@ class Benchmark:
         WorkerError
             If a worker process died, most likely for lack of memory.
         """
-        tuned = TUNED in self.selections
+        tuned = not {TUNED, SEARCHED}.isdisjoint(self.selections)
         folds: dict[str, list[Fold]] = {}
         contenders: dict[str, list[Contender]] = {}
         for session in self.datasets:
             problem = self._problem(session)
             folds[session] = _checked_folds(problem, self.splitter, tuned=tuned)
             references = self.references.get(session, {})
-            contenders[session] = entrants(self.decoders, self.selections, references, problem)
+            contenders[session] = entrants(
+                self.decoders, self.selections, references, problem, params=self.params, searches=self.searches
+            )
         total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
         run.log("benchmark started", cells=total, jobs=self.jobs)
         tell = _Progress(total, on_cell)
         deadline = time.monotonic() + (math.inf if self.time_limit is None else self.time_limit)
         parts: list[str] = []
         graphs: list[GraphCell] = []
+        searches: list[SearchCell] = []
         failures: list[dict[str, Any]] = []
-        for session in self.datasets:
-            problem = self._problem(session)
-            cells = name_cells(contenders[session], problem, folds[session], self.splitter, self.seed)
-            parts += [cell.part for cell in cells]
-            finished = run.finished_parts()
-            for cell in cells:
-                if cell.part in finished:
-                    tell(row_of(run.read_part(cell.part)[0]))
-            missing = [cell for cell in cells if cell.part not in finished]
-            for cell, outcome in self._outcomes(missing, problem, run.path, deadline):
-                row = _record(run, cell, session, self.seed, outcome)
-                if outcome.error:
-                    failures.append(row)
-                tell(row)
-            graphs += _graph_cells(cells, session)
+        try:
+            for session in self.datasets:
+                problem = self._problem(session)
+                cells = name_cells(contenders[session], problem, folds[session], self.splitter, self.seed)
+                parts += [cell.part for cell in cells]
+                graphs += _graph_cells(cells, session)
+                searches += _search_cells(cells, session, self.seed)
+                finished = run.finished_parts()
+                for cell in cells:
+                    if cell.part in finished:
+                        tell(row_of(run.read_part(cell.part)[0]))
+                missing = [cell for cell in cells if cell.part not in finished]
+                for cell, outcome in self._outcomes(missing, problem, run.path, deadline):
+                    row = _record(run, cell, session, self.seed, outcome)
+                    if outcome.error:
+                        failures.append(row)
+                    tell(row)
+        finally:  # Ctrl-C too leaves the best so far
+            write_candidates(run, searches)
         finished = run.finished_parts()
         areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
         write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
@@ -252,23 +271,24 @@ class Benchmark:
     ) -> Iterator[tuple[Cell, Outcome]]:
         """Attempt cells in this process or in others, in the order in which they end; then those that were too late."""
         # The slow ones first: the last minutes are then filled by quick ones.
-        order = sorted(cells, key=lambda cell: cell.contender.selection != TUNED)
+        order = sorted(cells, key=lambda cell: _turn(cell.contender))
         keep = Keep(folder, self.save_decoders)
         begun: set[str] = set()
 
-        def in_time() -> Iterator[Cell]:
-            for cell in order:
+        def in_time(chosen: Iterable[Cell]) -> Iterator[Cell]:
+            for cell in chosen:
                 if time.monotonic() >= deadline:
                     return
                 begun.add(cell.part)
                 yield cell
 
-        if self.jobs == 1:
-            with threadpool_limits(1):
-                for cell in in_time():
-                    yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, keep)
-        else:
-            yield from self._in_processes(in_time(), problem, keep)
+        # A search divides all cores among its candidates itself.
+        alone = [cell for cell in order if self.jobs == 1 or cell.contender.search is not None]
+        others = [cell for cell in order if self.jobs > 1 and cell.contender.search is None]
+        with threadpool_limits(1):
+            for cell in in_time(alone):
+                yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, keep)
+        yield from self._in_processes(in_time(others), problem, keep)
         for cell in order:
             if cell.part not in begun:
                 yield cell, Outcome(None, None, NOT_RUN)
@@ -317,6 +337,20 @@ def _graph_cells(cells: Sequence[Cell], session: str) -> list[GraphCell]:
     ]
 
 
+def _search_cells(cells: Sequence[Cell], session: str, seed: int) -> list[SearchCell]:
+    """Cells whose constants are searched."""
+    return [
+        SearchCell(cell.part, session, cell.contender.name, cell.fold, seed)
+        for cell in cells
+        if cell.contender.search is not None
+    ]
+
+
+def _turn(contender: Contender) -> int:
+    """Order contenders: searches, which take all cores, then choices among candidates, then single fits."""
+    return 0 if contender.search is not None else 1 if contender.selection == TUNED else 2
+
+
 def _areas(dataset: xr.Dataset) -> dict[Any, str]:
     if schema.AREA not in dataset.coords:
         return {}
@@ -342,7 +376,7 @@ def _record(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Out
         row = _failure(cell, session, seed, outcome)
         run.log("cell failed", **key, error=outcome.error, traceback=outcome.traceback)
         return row
-    run.write_part(cell.part, outcome.result, outcome.predictions)
+    run.write_part(cell.part, outcome.result, outcome.predictions, outcome.candidates)
     row = row_of(outcome.result)
     run.log("cell finished", **key, accuracy=row["accuracy"], fit_seconds=row["fit_seconds"])
     return row

@@ -1,18 +1,14 @@
-"""What the command line shows: tables on stdout, progress on stderr; plain where they are not a terminal."""
+"""What the command line prints: tables on stdout, plain where that is not a terminal."""
 
 import json
 import math
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -23,10 +19,9 @@ from spikesight.report import REPORT
 from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
 from spikesight.statistics import WHAT_INTERVALS_COVER
+from spikesight.terminal_progress import console
 from spikesight.tracking import LOG
 
-PLAIN_WIDTH: Final = 160
-"""Columns of a table that is piped into a file."""
 VALIDATION_COLUMNS: Final = {
     "auroc": "AUROC",
     "average_precision": "AP",
@@ -39,51 +34,6 @@ VALIDATION_COLUMNS: Final = {
     "seconds": "seconds",
 }
 """Scores that a terminal shows, and what it calls them."""
-QUIET_SECONDS: Final = 10.0
-"""How often a progress that is no terminal is told of."""
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that draws colours on a terminal only, and does not break lines of a pipe at 80 columns."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
-
-
-class TerminalProgress:
-    """Progress bars on stderr, or a line now and then where that is no terminal."""
-
-    def __init__(self) -> None:
-        self._console = console(stderr=True)
-        self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._last = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=self._console)
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def note(self, text: str) -> None:
-        """Write one line."""
-        self._console.print(Text(text))
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps of ``task`` are finished."""
-        if self._bars is not None:
-            if task not in self._tasks:
-                self._tasks[task] = self._bars.add_task(task, total=total)
-            self._bars.update(self._tasks[task], completed=done, total=total)
-        elif done == total or (done > 1 and time.monotonic() - self._last > QUIET_SECONDS):
-            self._last = time.monotonic()
-            self.note(f"{task}: {done} of {total}")
 
 
 def leaderboard_tables(record: RunRecord) -> list[Table]:
