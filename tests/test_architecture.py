@@ -36,6 +36,7 @@ LAYERS = (
         *("graph_records", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
+    ("cluster",),
     ("schema", "config", "tracking", "provenance", "page", "progress"),
     ("errors",),
 )
