@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["RAY_AUTH_MODE"] = "disabled"  # alike for every Ray that tests start and join, before Ray reads it
+
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:

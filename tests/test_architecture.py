@@ -40,6 +40,7 @@ LAYERS = (
         *("graph_records", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
+    ("cluster",),
     ("schema", "config", "tracking", "provenance", "page", "progress"),
     ("tuning_config",),
     ("search_space",),
