@@ -105,7 +105,7 @@ def number_of(trial: Trial) -> str:
 
 
 class Budget(Stopper):
-    """Ends a search when it was at work for so long, restarts included.
+    """Ends a search when it was at work for so long, restarts included; the start of processes does not count.
 
     Parameters
     ----------
@@ -123,6 +123,7 @@ class Budget(Stopper):
     def _begin(self) -> None:
         self._before = SearchFolder(self._folder).spent()
         self._begun = self._written = time.monotonic()
+        self._is_at_work = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self._folder, "minutes": self._minutes}
@@ -142,9 +143,12 @@ class Budget(Stopper):
 
     def stop_all(self) -> bool:
         """Tell Ray to end all candidates when the budget is spent; write the time down now and then."""
-        now = time.monotonic()
+        now, folder = time.monotonic(), SearchFolder(self._folder)
+        if not self._is_at_work:
+            self._is_at_work = any(folder.candidates.glob("*.json"))
+            self._begun = now
         if now - self._written >= _WRITE_EVERY:
-            SearchFolder(self._folder).spend(self._before + now - self._begun)
+            folder.spend(self._before + now - self._begun)
             self._written = now
         return self.is_over()
 
@@ -170,9 +174,15 @@ class Ends(tune.Callback):
         SearchFolder(self._folder).end(int(number_of(trial)) - 1, state)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Hear that a candidate's process died for the last time."""
-        reason = f"its process died {trial.num_failures} times, most likely for lack of memory"
-        SearchFolder(self._folder).end(int(number_of(trial)) - 1, FAILED, reason)
+        """Hear that a candidate's process died for the last time, or could not even begin."""
+        folder, number = SearchFolder(self._folder), int(number_of(trial)) - 1
+        told = [line for line in (trial.get_error() or "").splitlines() if line.strip()]
+        reason = (
+            f"its process died {trial.num_failures} times, the last time with: {told[-1] if told else 'nothing said'}"
+        )
+        if not any(record.candidate == number for record in folder.records()):
+            Record(number, dict(trial.config)).write(folder.candidates)
+        folder.end(number, FAILED, reason)
 
 
 def run_candidate(config: Mapping[str, Any], estimator: Any, folds: Sequence[InnerFold], folder: str) -> None:

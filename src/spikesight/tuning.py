@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,7 +120,9 @@ class RaySearch:
         return self._search(estimator, folds, SearchFolder(folder.resolve()))
 
     def _search(self, estimator: Any, folds: Sequence[InnerFold], folder: SearchFolder) -> Chosen:
-        with _environment(_QUIET), self._told(folder), _graceful() as was_stopped:
+        with _environment(_QUIET), warnings.catch_warnings(), self._told(folder), _graceful() as was_stopped:
+            # A candidate that is tried again repeats its first steps.
+            warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
             self._tuner(estimator, folds, folder).fit()
         if was_stopped():
             raise KeyboardInterrupt
