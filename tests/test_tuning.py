@@ -100,7 +100,7 @@ def test_one_that_raises_is_recorded_and_the_search_goes_on():
 
 @pytest.mark.slow
 def test_if_all_fail_the_reason_is_told():
-    with pytest.raises(TrainingError, match="all 3 candidates failed, the first with MemoryError: no memory"):
+    with pytest.raises(TrainingError, match=r"all 3 candidates failed, the first with MemoryError: no memory"):
         found(estimator=Searched(mishap="raises"), candidates=3)
 
 
@@ -138,7 +138,7 @@ def test_a_budget_in_which_none_finishes_says_so():
 
 
 def test_a_parameter_that_the_decoder_does_not_have_is_refused():
-    with pytest.raises(ConfigError, match="Searched has no parameter hidden_size to search. It has: diary"):
+    with pytest.raises(ConfigError, match=r"Searched has no parameter hidden_size to search. It has: diary"):
         found({"hidden_size": Range(1, 2)})
 
 
@@ -222,7 +222,7 @@ def test_a_search_whose_driver_is_stopped_goes_on_and_loses_no_candidate(tmp_pat
 
 def test_an_unfinished_search_is_not_taken_up_unasked(tmp_path):
     folder = _unfinished(tmp_path)
-    with pytest.raises(RunDirectoryError, match="unfinished search of 1 candidates.*--resume"):
+    with pytest.raises(RunDirectoryError, match=r"unfinished search of 1 candidates.*--resume"):
         found(folder=folder)
 
 

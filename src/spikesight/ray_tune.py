@@ -176,7 +176,7 @@ class Ends(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Hear that a candidate's process died for the last time, or could not even begin."""
         folder, number = SearchFolder(self._folder), int(number_of(trial)) - 1
-        told = [line for line in (trial.get_error() or "").splitlines() if line.strip()]
+        told = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
         reason = (
             f"its process died {trial.num_failures} times, the last time with: {told[-1] if told else 'nothing said'}"
         )
