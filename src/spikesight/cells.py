@@ -90,7 +90,7 @@ def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: K
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
-    return Outcome(result, predictions, candidates=fitted.candidates)
+    return Outcome(result, predictions, candidates=fitted.chosen.candidates)
 
 
 def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> Outcome:

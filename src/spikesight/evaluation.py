@@ -334,7 +334,7 @@ def run_fold(
         **problem.described,
         "n_candidates": contender.n_compared,
         "n_parameters": _n_parameters(decoder),
-        "inner_accuracy": fitted.inner_accuracy,
+        "inner_accuracy": fitted.chosen.accuracy,
     }
     row = pd.DataFrame([result]).astype({"n_parameters": "Int64"})
     return fitted, row[list(RESULT_COLUMNS)], _predictions(decoder, key, problem, test, predicted, scores)

@@ -46,7 +46,7 @@ class InnerFold(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """What a search found on the inner folds.
+    """What was chosen on the inner folds; by default nothing, because nothing was compared.
 
     Attributes
     ----------
@@ -55,12 +55,15 @@ class Chosen:
     accuracy
         Its mean accuracy over the inner folds: the best of many, so higher than it will do on new trials.
     candidates
-        One row per candidate.
+        One row per candidate; empty where a few given ones were compared.
+    accuracies
+        Accuracy of each of a few given candidates (rows) on every inner fold (columns); else without rows.
     """
 
-    params: Mapping[str, Any]
-    accuracy: float
-    candidates: pd.DataFrame
+    params: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: float = math.nan
+    candidates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    accuracies: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
 
 
 class Search(Protocol):
@@ -135,16 +138,13 @@ class FittedFold:
         The fitted decoder; it takes counts from which drift was taken as from the training rows (``prepare``).
     detrending
         How that is done; None leaves counts as they are.
-    inner_accuracy
-        Mean accuracy of the chosen constants over the inner folds; NaN if nothing was chosen.
-    candidates
-        One row per candidate of a search; empty if there was none.
+    chosen
+        What was chosen on inner folds, and how well it did there.
     """
 
     decoder: Any
     detrending: FittedDetrending | None
-    inner_accuracy: float = math.nan
-    candidates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    chosen: Chosen = field(default_factory=Chosen)
 
     def prepare(self, counts: NDArray[Any], rows: Rows, stretches: NDArray[Any]) -> NDArray[Any]:
         """Make the decoder's input of the counts of rows that belong together, at these places of the session."""
@@ -193,7 +193,7 @@ def fit_fold(
     given = {"unit_ids": unit_ids, "checkpoint": checkpoint}
     estimator = _given(_seeded(contender.estimator, seed), **given)
     inner = inner_trials(X, y, groups, train, gap=gap, detrending=detrending)
-    chosen = Chosen({}, math.nan, pd.DataFrame())
+    chosen = Chosen()
     if contender.search is not None:
         folder = None if checkpoint is None else checkpoint / SEARCH
         chosen = contender.search(_given(estimator, checkpoint=None), list(inner), folder)
@@ -202,7 +202,7 @@ def fit_fold(
     estimator = with_constants(estimator, chosen.params)
     fitted, counts = _detrended(detrending, X, groups, train)
     estimator.fit(counts, y[train])
-    return FittedFold(_given(estimator, checkpoint=None), fitted, chosen.accuracy, chosen.candidates)
+    return FittedFold(_given(estimator, checkpoint=None), fitted, chosen)
 
 
 def inner_trials(
@@ -249,9 +249,10 @@ def _best_of(contender: Contender, estimator: Any, inner: Iterator[InnerFold]) -
         ]
         for fold in inner
     ]
-    means = np.array(columns).mean(axis=0)
+    accuracies = np.array(columns).T
+    means = accuracies.mean(axis=1)
     best = int(means.argmax())
-    return Chosen(contender.candidates[best], float(means[best]), pd.DataFrame())
+    return Chosen(contender.candidates[best], float(means[best]), accuracies=accuracies)
 
 
 def _detrended(
