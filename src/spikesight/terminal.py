@@ -18,6 +18,7 @@ from spikesight.connectivity_report import headline
 from spikesight.report import REPORT
 from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
+from spikesight.search_space import as_plain
 from spikesight.statistics import WHAT_INTERVALS_COVER
 from spikesight.terminal_progress import console
 from spikesight.tracking import LOG
@@ -292,6 +293,7 @@ def print_decoders(
             "summary": spec.summary,
             "several bins": spec.several_bins,
             "candidates": [dict(candidate) for candidate in spec.candidates],
+            "search space": as_plain(spec.search_space),
         }
         for name, spec in specs.items()
     ]
@@ -305,6 +307,7 @@ def print_decoders(
         if details:
             out.print(Text(f"  several bins: {row['several bins']}"), soft_wrap=True)
             out.print(Text(f"  candidates: {_candidates(row['candidates'])}"), soft_wrap=True)
+            out.print(Text(f"  search space: {_ranges(row['search space'])}"), soft_wrap=True)
     for name, reason in broken.items():
         out.print(Text(f"broken plug-in {name}: {reason}"))
 
@@ -314,6 +317,21 @@ def _candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
     names = dict.fromkeys(name for candidate in candidates for name in candidate)
     values = {name: [candidate[name] for candidate in candidates if name in candidate] for name in names}
     return "; ".join(f"{name} = {' | '.join(map(str, found))}" for name, found in values.items()) or "none"
+
+
+def _ranges(space: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a search space in one line, as YAML would have it."""
+    return (
+        "; ".join(
+            f"{name} in {' | '.join(map(str, plain['values']))}"
+            if "values" in plain
+            else f"{name} from {plain['low']:g} to {plain['high']:g}"
+            + (", whole" if plain["whole"] else "")
+            + (", log" if plain["log"] else "")
+            for name, plain in space.items()
+        )
+        or "none"
+    )
 
 
 def _listed(counts: Mapping[str, Any]) -> str:

@@ -23,11 +23,11 @@ LDA: Final[Space] = {"shrinkage": Choice(("auto", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 
 FACTOR_LDA: Final[Space] = {"q": Range(5, 300, log=True, whole=True), "class_covariance": Choice((True, False))}
 
 NETWORK: Final[Space] = {
-    "learning_rate": Range(3e-4, 1e-2, log=True),
+    "learning_rate": Range(1e-3, 1e-2, log=True),
     "max_epochs": Range(8, 40, log=True, whole=True),
-    "weight_decay": Range(0.01, 10, log=True),
+    "weight_decay": Range(0.03, 10, log=True),
     "label_smoothing": Range(0, 0.3),
-    "unit_dropout": Range(0, 0.6),
+    "unit_dropout": Range(0, 0.5),
     "input_noise": Range(0, 3),
     "noise_factors": Range(10, 240, log=True, whole=True),
     "dropout": Range(0, 0.5),
