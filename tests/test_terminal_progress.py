@@ -30,7 +30,11 @@ AT_WORK = (3, "unfinished", float("nan"), 0.0, 21.0, 0.0, "", '{"C": 1.0}')
             3725.0,
             "3 of 10 candidates, 1 pruned, 1 failed, best 41.2 % on inner folds, 1:02:05 left",
         ),
-        (candidates(FINISHED, PRUNED), None, "2 of 10 candidates, 1 pruned, best 41.2 % on inner folds, about 4:00 left"),
+        (
+            candidates(FINISHED, PRUNED),
+            None,
+            "2 of 10 candidates, 1 pruned, best 41.2 % on inner folds, about 4:00 left",
+        ),
         (candidates(*[FINISHED] * 10), 60.0, "10 of 10 candidates, best 41.2 % on inner folds"),
     ],
 )
@@ -70,4 +74,7 @@ def test_where_there_is_no_terminal_a_line_comes_now_and_then_and_at_the_end(cap
         progress.search("mlp", candidates(FINISHED, PRUNED), 2, None)
         progress.search("mlp", candidates(FINISHED, PRUNED), 2, None)
     said = capsys.readouterr().err.splitlines()
-    assert said == ["searching mlp: 0 of 2 candidates", f"searching mlp: {describe_search(candidates(FINISHED, PRUNED), 2, None)}"]
+    assert said == [
+        "searching mlp: 0 of 2 candidates",
+        f"searching mlp: {describe_search(candidates(FINISHED, PRUNED), 2, None)}",
+    ]

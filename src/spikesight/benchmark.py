@@ -21,7 +21,7 @@ from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import GraphCell, write_graphs
-from spikesight.search_record import SearchCell, write_candidates
+from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
@@ -48,11 +48,14 @@ class Evaluation(NamedTuple):
         One row per test trial of each of these: ``PREDICTION_COLUMNS``.
     failures
         One row per fold in which a decoder raised, with the reason: ``FAILURE_COLUMNS``. Empty when all went well.
+    candidates
+        One row per candidate of every search: ``RUN_COLUMNS`` of `spikesight.search_record`. Empty without searches.
     """
 
     results: pd.DataFrame
     predictions: pd.DataFrame
     failures: pd.DataFrame
+    candidates: pd.DataFrame
 
 
 def evaluate(
@@ -124,6 +127,11 @@ def evaluate(
         _stack([outcome.result for outcome in outcomes if outcome.result is not None], RESULT_COLUMNS),
         _stack([outcome.predictions for outcome in outcomes if outcome.predictions is not None], PREDICTION_COLUMNS),
         pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)),
+        stack_candidates(
+            (SearchCell("", problem.session, entrant.name, cell.fold, seed), outcome.candidates)
+            for cell, outcome in zip(cells, outcomes, strict=True)
+            if outcome.candidates is not None
+        ),
     )
 
 
@@ -141,8 +149,8 @@ class Benchmark:
     splitter
         How test trials are set aside.
     selections
-        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with nothing to choose from has a default row in
-        their place.
+        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with nothing to choose from has a default row
+        in their place.
     references
         More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
     seed
@@ -257,11 +265,11 @@ class Benchmark:
                         failures.append(row)
                     tell(row)
         finally:  # Ctrl-C too leaves the best so far
-            write_candidates(run, searches)
+            candidates = write_candidates(run, searches)
         finished = run.finished_parts()
         areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
         write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
-        return _assemble(run, parts, failures)
+        return _assemble(run, parts, failures, candidates)
 
     def _problem(self, session: str) -> Problem:
         return as_problem(self.datasets[session], session, self.detrending)
@@ -387,7 +395,9 @@ def _failure(cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str,
     return dict(zip(FAILURE_COLUMNS, values, strict=True))
 
 
-def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> Evaluation:
+def _assemble(
+    run: RunDirectory, parts: Sequence[str], failures: Sequence[Mapping[str, Any]], candidates: pd.DataFrame
+) -> Evaluation:
     """Put the parts together in the order of the plan, whatever the order in which they ended."""
     finished = run.finished_parts()
     pairs = [run.read_part(part) for part in parts if part in finished]
@@ -399,7 +409,7 @@ def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mappin
     if not failures:
         run.remove_checkpoints()
     run.log("benchmark finished", cells=len(pairs), failed=len(failures))
-    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
+    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)), candidates)
 
 
 def _stack(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

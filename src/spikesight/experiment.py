@@ -128,7 +128,7 @@ def _ray(config: BenchmarkConfig) -> AbstractContextManager[object]:
 
 def _searches(config: BenchmarkConfig, tell: Progress, *, resume: bool) -> Searches:
     """Make what searches constants: the same terms for every decoder."""
-    from spikesight.tuning import RaySearch
+    from spikesight.ray_search import RaySearch
 
     settings = config.tuning or TuningConfig()
 

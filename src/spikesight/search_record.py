@@ -1,6 +1,6 @@
 """What searches found, in a run directory: one table of all candidates, and who won."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -24,11 +24,28 @@ class SearchCell(NamedTuple):
     seed: int
 
 
-def write_candidates(run: RunDirectory, cells: Sequence[SearchCell]) -> None:
-    """Write ``candidates.parquet``: every candidate of every search, those of unfinished ones too; none, no file.
+def stack_candidates(searches: Iterable[tuple[SearchCell, pd.DataFrame]]) -> pd.DataFrame:
+    """Put tables of candidates together.
 
-    Columns: ``session``, ``decoder``, ``fold`` (the outer one), ``seed``; those of
-    `spikesight.candidates.candidate_table`; ``chosen``, true for the best finished candidate of each search.
+    Returns
+    -------
+    DataFrame
+        ``session``, ``decoder``, ``fold`` (the outer one), ``seed``; the columns of
+        `spikesight.candidates.candidate_table`; ``chosen``, true for the best finished candidate of each search.
+    """
+    tables = []
+    for cell, table in searches:
+        if table.empty:
+            continue
+        key = pd.DataFrame([cell._asdict()] * len(table)).drop(columns="part")
+        tables.append(pd.concat([key, table, _is_best(table).rename("chosen")], axis=1))
+    return (
+        pd.concat(tables, ignore_index=True)[list(RUN_COLUMNS)] if tables else pd.DataFrame(columns=list(RUN_COLUMNS))
+    )
+
+
+def write_candidates(run: RunDirectory, cells: Sequence[SearchCell]) -> pd.DataFrame:
+    """Write ``candidates.parquet``: every candidate of every search, those of unfinished ones too; none, no file.
 
     Parameters
     ----------
@@ -36,18 +53,25 @@ def write_candidates(run: RunDirectory, cells: Sequence[SearchCell]) -> None:
         An open run directory.
     cells
         Its searches, in the order of the table.
+
+    Returns
+    -------
+    DataFrame
+        What was written, as of `stack_candidates`.
     """
     finished = run.finished_parts()
-    tables = []
-    for cell in cells:
-        if cell.part in finished:
-            table = run.read_candidates(cell.part)
-        else:
-            table = candidate_table(SearchFolder(run.path / CHECKPOINTS / cell.part / SEARCH).records())
-        key = pd.DataFrame([cell._asdict()] * len(table)).drop(columns="part", errors="ignore")
-        tables.append(pd.concat([key, table, _is_best(table).rename("chosen")], axis=1))
-    if any(len(table) for table in tables):
-        run.write_table(CANDIDATES, pd.concat(tables, ignore_index=True)[list(RUN_COLUMNS)])
+    table = stack_candidates(
+        (
+            cell,
+            run.read_candidates(cell.part)
+            if cell.part in finished
+            else candidate_table(SearchFolder(run.path / CHECKPOINTS / cell.part / SEARCH).records()),
+        )
+        for cell in cells
+    )
+    if len(table):
+        run.write_table(CANDIDATES, table)
+    return table
 
 
 def winners(candidates: pd.DataFrame) -> pd.DataFrame:

@@ -19,9 +19,9 @@ from spikesight.cluster import connected
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
 from spikesight.fitting import with_constants
+from spikesight.ray_search import RaySearch, resources
 from spikesight.search_folder import SearchFolder
 from spikesight.search_space import Choice, Range
-from spikesight.tuning import RaySearch, resources
 from spikesight.tuning_config import TuningConfig
 
 SKILL = {"skill": Range(0.0, 1.0)}
@@ -169,7 +169,7 @@ DRIVER = """
     from spikesight.candidates import Record
 from spikesight.cluster import connected
     from spikesight.search_space import Range
-    from spikesight.tuning import RaySearch
+    from spikesight.ray_search import RaySearch
     from spikesight.tuning_config import TuningConfig
 
     if __name__ == "__main__":
