@@ -38,8 +38,8 @@ def parameter_importance(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     accuracy. In simulated searches with successive halving (the tests have them) a learning rate made 97 % of the
     variance. All candidates showed 86 %, finished ones alone 65 % (28 to 94 over ten seeds), and all of them with the
     progress as a further variable, which pruning makes a consequence of the parameters, 56 %. Foretelling candidates
-    that were held out keeps a parameter without effect at 0, where shares that sum to 1 do not. Candidates with the
-    same parameters, perhaps of several searches, are held out together. What is estimated is Sobol's total index (Homma
+    that were held out keeps a parameter without effect at 0, where shares that sum to 1 do not: in searches without any
+    effect, of 20 and 60 candidates, 3 and 5 % of the intervals lay above 0. Candidates with the same parameters, perhaps of several searches, are held out together. What is estimated is Sobol's total index (Homma
     and Saltelli 1996) over the values that the search visited: a sampler that dwells on good values makes a parameter
     look less important.
 
