@@ -28,6 +28,21 @@ def test_an_unknown_state_is_refused():
         checked_candidates(candidates().assign(state="running"))
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("accuracy", "high"), ("fold", None), ("seconds", [1]), ("candidate", "x")]
+)
+def test_a_column_of_other_values_is_refused(column, value):
+    table = candidates(n=4)
+    table[column] = [value] * len(table)
+    with pytest.raises(DataError, match="expected other values"):
+        checked_candidates(table)
+
+
+def test_sessions_that_are_numbers_and_errors_that_are_not_there_are_texts():
+    table = checked_candidates(with_values([{}], [0.1], session=762602078, error=None))
+    assert table.loc[0, ["session", "error"]].tolist() == ["762602078", ""]
+
+
 def test_the_example_has_the_columns_of_a_table_of_candidates():
     assert set(candidates().columns) == set(CANDIDATE_COLUMNS)
 
@@ -243,6 +258,14 @@ def test_a_failed_candidate_and_a_lone_one_do_not_count():
     found = parameter_importance(table)
     assert set(found["n_candidates"]) == {26}
     assert set(found["n_searches"]) == {2}
+
+
+def test_of_many_candidates_some_are_drawn(monkeypatch):
+    monkeypatch.setattr("spikesight.tuning_results.importance.MOST_CANDIDATES", 30)
+    table = with_values([{"x": at} for at in range(200)], np.linspace(0.1, 0.5, 200))
+    found = parameter_importance(table)
+    assert found["n_candidates"].tolist() == [30]
+    assert found["importance"][0] > 0.5
 
 
 def test_importance_of_a_parameter_that_only_some_have_is_told():

@@ -74,6 +74,11 @@ def plot_optimisation_history(
     ax.grid(axis="y", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
     ax.margins(y=0.08)
+    if (history["state"] == "failed").any():  # crosses have a strip of their own below the lowest accuracy
+        low, high = ax.get_ylim()
+        ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+        ax.axhline(low, color=SOFT_INK, lw=0.8)
+        ax.set_ylim(low - (0.02 + 0.035 * min(len(searches), 8)) * (high - low), high)
     if x == "candidate":
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlim(0.3, None)

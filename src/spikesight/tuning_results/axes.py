@@ -166,7 +166,7 @@ def _label(value: Any, *, percent: bool = False) -> str:
         return str(bool(value)).lower()
     if percent:
         return f"{100 * value:.1f} %"
-    return f"{value:.4g}" if _is_number(value) else str(value)
+    return f"{value:.6g}" if _is_number(value) else str(value)
 
 
 def _labels(ticks: Iterable[float], percent: bool) -> list[str]:

@@ -13,6 +13,8 @@ from spikesight.tuning_results.table import FAILED, SEARCH, checked_candidates, 
 FEWEST_CANDIDATES: Final = 20
 FEWEST_SETTINGS: Final = 10
 """With fewer candidates, or different settings among them, the importance of a parameter is not told."""
+MOST_CANDIDATES: Final = 2000
+"""Of more candidates of a decoder this many are drawn: an importance takes seconds, not minutes."""
 HOW_IMPORTANCE: Final = (
     "Importance is the share of the variance of inner accuracy among candidates that goes with a parameter, alone or "
     "with others: half the rise of the squared error, over the variance, when the parameter's values are shuffled in a "
@@ -39,9 +41,10 @@ def parameter_importance(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     variance. All candidates showed 86 %, finished ones alone 65 % (28 to 94 over ten seeds), and all of them with the
     progress as a further variable, which pruning makes a consequence of the parameters, 56 %. Foretelling candidates
     that were held out keeps a parameter without effect at 0, where shares that sum to 1 do not: in searches without any
-    effect, of 20 and 60 candidates, 3 and 5 % of the intervals lay above 0. Candidates with the same parameters, perhaps of several searches, are held out together. What is estimated is Sobol's total index (Homma
-    and Saltelli 1996) over the values that the search visited: a sampler that dwells on good values makes a parameter
-    look less important.
+    effect, of 20 and 60 candidates, 3 and 5 % of the intervals lay above 0. Candidates with the same parameters,
+    perhaps of several searches, are held out together. What is estimated is Sobol's total index (Homma and Saltelli
+    1996) over the values that the search visited: a sampler that dwells on good values makes a parameter look less
+    important.
 
     The accuracies are those of inner folds of training trials, not test accuracies.
 
@@ -49,9 +52,9 @@ def parameter_importance(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     ----------
     table
         Candidates, with the columns ``CANDIDATE_COLUMNS``. Those of all sessions, folds and seeds of a decoder are
-        pooled.
+        pooled; of more than ``MOST_CANDIDATES`` as many are drawn.
     seed
-        Seed of the forests, the shuffling and the bootstrap.
+        Seed of the draw, the forests, the shuffling and the bootstrap.
 
     Returns
     -------
@@ -71,6 +74,8 @@ def _importance(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     scored = table[np.isfinite(table["accuracy"].to_numpy(np.float64)) & (table["state"] != FAILED)]
     by_search = scored.groupby(list(SEARCH), sort=False)["accuracy"]
     own = scored[by_search.transform("size") > 1]  # a lone candidate is the mean of its search
+    if len(own) > MOST_CANDIDATES:
+        own = own.sample(MOST_CANDIDATES, random_state=seed).sort_index()
     accuracy = (own["accuracy"] - by_search.transform("mean").loc[own.index]).to_numpy(np.float64)
     values = every.loc[own.index]
     varied = [str(name) for name in values if values[name].nunique(dropna=False) > 1]

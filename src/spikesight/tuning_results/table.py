@@ -17,6 +17,12 @@ SEARCH: Final = ("session", "decoder", "fold", "seed")
 CANDIDATE_COLUMNS: Final = (
     *SEARCH, "candidate", "state", "accuracy", "progress", "started", "seconds", "error", "params", "chosen",
 )  # fmt: skip
+_TYPES: Final = {
+    **dict.fromkeys(("session", "decoder", "state", "error", "params"), "str"),
+    **dict.fromkeys(("fold", "seed", "candidate"), "int64"),
+    **dict.fromkeys(("accuracy", "progress", "started", "seconds"), "float64"),
+    "chosen": "bool",
+}
 FINISHED: Final = "finished"
 PRUNED: Final = "pruned"
 FAILED: Final = "failed"
@@ -24,12 +30,12 @@ STATES: Final = (FINISHED, PRUNED, FAILED)
 
 
 def checked_candidates(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of candidates with a fresh index, if it is one.
+    """Return the table of candidates with a fresh index and the types of its columns, if it is one.
 
     Raises
     ------
     DataError
-        If a column is missing, or a state is none of ``STATES``.
+        If a column is missing or holds something else, or a state is none of ``STATES``.
     """
     missing = [name for name in CANDIDATE_COLUMNS if name not in table]
     if missing:
@@ -40,7 +46,10 @@ def checked_candidates(table: pd.DataFrame) -> pd.DataFrame:
     unknown = sorted({str(state) for state in table["state"]} - set(STATES))
     if unknown:
         raise DataError(f"expected the states {', '.join(STATES)} of candidates, got {', '.join(unknown[:5])}.")
-    return table.reset_index(drop=True)
+    try:
+        return table.reset_index(drop=True).assign(error=lambda rows: rows["error"].fillna("")).astype(_TYPES)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected other values in a table of candidates: {error}. Search again.") from error
 
 
 def parameters_of(table: pd.DataFrame) -> pd.DataFrame:
