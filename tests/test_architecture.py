@@ -22,6 +22,7 @@ LAYERS = (
     ("experiment", "connectivity_validation"),
     ("report", "connectivity_report"),
     ("report_text",),
+    ("report_tuning",),
     ("run_record", "connectivity_record"),
     ("leaderboard",),
     ("benchmark",),
@@ -33,7 +34,7 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "connectivity_files", "connectivity_config"),
+        *("graph_records", "tuning_results", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
     ("schema", "config", "tracking", "provenance", "page", "progress"),
