@@ -147,8 +147,8 @@ def test_methods_describe_the_search_that_was_made(searched: RunRecord) -> None:
     assert "Rows marked tuned chose their constants on training trials alone, each decoder from 5 candidates." in text
     assert (
         "Rows marked searched: on the training trials of each outer fold Optuna's TPESampler, a tree-structured Parzen "
-        "estimator (Bergstra et al. 2011), chose up to 24 candidates, within 20 minutes. A candidate's inner accuracy "
-        "is the mean over contiguous inner folds of these trials."
+        "estimator (Bergstra et al. 2011), chose up to 24 candidates, within 20 minutes a fold. A candidate's inner "
+        "accuracy is the mean over contiguous inner folds of these trials."
     ) in text
     assert "not among the best 1/3 of those that had been trained as far were stopped" in text
     assert "ASHA, Li et al. 2020; grace period 3, reduction factor 3" in text

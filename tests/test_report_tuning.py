@@ -165,6 +165,7 @@ def test_decoders_beyond_the_budget_are_in_the_table_but_not_drawn(
     assert [one["decoder"] for one in section["drawn"]] == ["fa-lda"]
     assert section["left_out"] == 1
     assert len(section["rows"]) == 2
+    monkeypatch.setattr("spikesight.report.importances", lambda record: {})  # not asked for here
     assert "those of 1 more are in candidates.parquet" in render(record)
 
 

@@ -32,7 +32,7 @@ def describe_search(record: RunRecord) -> str:
     asked: Mapping[str, Any] = settings if isinstance(settings, Mapping) else {}
     search, number, budget = asked.get("search"), asked.get("candidates"), asked.get("budget")
     how = _SAMPLERS.get(str(search), f"the search {search!s} chose" if search else "a search chose")
-    limit = f", within {budget:g} minutes" if isinstance(budget, int | float) else ""
+    limit = f", within {budget:g} minutes a fold" if isinstance(budget, int | float) else ""
     sentences = [
         f"Rows marked searched: on the training trials of each outer fold {how} "
         f"{f'up to {number}' if number else ''} candidates{limit}. A candidate's inner accuracy is the mean over "

@@ -113,6 +113,16 @@ def test_history_in_minutes_follows_the_order_in_which_candidates_ended() -> Non
     assert "(min)" in ax.get_xlabel()
 
 
+def test_history_of_accuracies_that_are_close_writes_each_percentage_once() -> None:
+    ax = figures.plot_optimisation_history(optimisation_history(with_values([{}] * 3, [0.581, 0.584, 0.589])))
+    ax.figure.canvas.draw()
+    low, high = ax.get_ylim()
+    shown = [
+        text.get_text() for at, text in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True) if low <= at <= high
+    ]
+    assert len(set(shown)) == len(shown) > 2
+
+
 def test_history_names_sessions_and_seeds_where_there_are_several() -> None:
     table = pd.concat([with_values([{}], [0.2]), with_values([{}], [0.2], session="b", seed=1)])
     assert _legend(figures.plot_optimisation_history(optimisation_history(table)))[:2] == [
@@ -122,7 +132,7 @@ def test_history_names_sessions_and_seeds_where_there_are_several() -> None:
 
 def test_history_with_another_x_is_refused() -> None:
     with pytest.raises(DataError, match="'hours'"):
-        figures.plot_optimisation_history(optimisation_history(with_values([{}], [0.2])), "hours")  # type: ignore[arg-type]
+        figures.plot_optimisation_history(optimisation_history(with_values([{}], [0.2])), "hours")
 
 
 def test_importance_is_a_bar_with_its_interval_most_important_on_top() -> None:
@@ -163,11 +173,7 @@ def test_tuned_against_default_joins_the_rows_of_one_session_and_decoder(board: 
     ax = figures.plot_tuned_against_default(board)
     joined = [list(np.round(y, 4)) for y in (line.get_ydata() for line in ax.lines) if len(y) == 3]
     assert joined == [[0.3, 0.4, 0.5]] * 2 + [[0.4, 0.5, 0.6]] * 2
-    bars = {
-        tuple(np.round(segment[:, 1], 4))
-        for bars in ax.collections
-        for segment in bars.get_segments()  # type: ignore[attr-defined]
-    }
+    bars = {tuple(np.round(segment[:, 1], 4)) for bars in ax.collections for segment in bars.get_segments()}
     assert {(0.28, 0.33), (0.48, 0.53)} <= bars
     assert [label.get_text() for label in ax.get_xticklabels()] == ["default", "tuned (presets)", "searched"] * 2
     assert _legend(ax) == ["a", "b"]

@@ -51,7 +51,7 @@ def plot_optimisation_history(
     _one_decoder(history)
     if x not in ("candidate", "minutes"):
         raise DataError(f"expected x as 'candidate' or 'minutes', got {x!r}.")
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     ax = axes_or_new(ax, 6.4, 4.0)
     searches = list(history.groupby(["session", "fold", "seed"], sort=False))
@@ -60,11 +60,12 @@ def plot_optimisation_history(
         colour = PALETTE[number % len(PALETTE)]
         rows = own.sort_values("candidate" if x == "candidate" else "ended", kind="stable")
         at = (rows["candidate"] + 1 if x == "candidate" else rows["ended"] / 60).to_numpy(np.float64)
+        height = {"failed": np.full(len(rows), 0.015 + 0.03 * (number % 8))}
+        place: dict[str, dict[str, Any]] = {"failed": {"transform": ax.get_xaxis_transform(), "clip_on": False}}
         for state, mark in _MARKS.items():
             kind = (rows["state"] == state).to_numpy()
-            low: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False} if state == "failed" else {}
-            y = np.full(kind.sum(), 0.015 + 0.03 * (number % 8)) if low else rows["accuracy"].to_numpy(np.float64)[kind]
-            ax.plot(at[kind], y, ls="", color=colour, zorder=3, **mark, **low)
+            y = height.get(state, rows["accuracy"].to_numpy(np.float64))
+            ax.plot(at[kind], y[kind], ls="", color=colour, zorder=3, **mark, **place.get(state, {}))
         best = rows["best" if x == "candidate" else "best_when_ended"].to_numpy(np.float64)
         dash = _DASHES[number // len(PALETTE) % len(_DASHES)]
         ax.step(at, best, where="post", color=colour, lw=1.6, ls=dash, label=plain(label))
@@ -74,8 +75,10 @@ def plot_optimisation_history(
     ax.grid(axis="y", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
     ax.margins(y=0.08)
+    low, high = ax.get_ylim()
+    if high - low < 0.06:  # whole percent would be written twice
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
     if (history["state"] == "failed").any():  # crosses have a strip of their own below the lowest accuracy
-        low, high = ax.get_ylim()
         ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
         ax.axhline(low, color=SOFT_INK, lw=0.8)
         ax.set_ylim(low - (0.02 + 0.035 * min(len(searches), 8)) * (high - low), high)
