@@ -23,6 +23,7 @@ LAYERS = (
     ("experiment", "connectivity_validation", "terminal_progress", "tuning"),
     ("report", "connectivity_report"),
     ("report_text",),
+    ("report_tuning",),
     ("run_record", "connectivity_record"),
     ("leaderboard",),
     ("ray_search",),
@@ -37,7 +38,7 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "connectivity_files", "connectivity_config"),
+        *("graph_records", "tuning_results", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
     ("cluster",),

@@ -15,6 +15,7 @@ from rich.text import Text
 from spikesight.connectivity_files import found_edges
 from spikesight.connectivity_record import read_connectivity
 from spikesight.connectivity_report import headline
+from spikesight.leaderboard import SELECTIONS, most_thorough
 from spikesight.report import REPORT
 from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
@@ -82,12 +83,12 @@ def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
 
 
 def _by_session(per_session: pd.DataFrame) -> Table:
-    """One line per session: accuracy and half its interval, of tuned rows, and of default ones of decoders without."""
-    tuned = per_session.loc[per_session["selection"] == "tuned", "decoder"].unique()
-    own = per_session[(per_session["selection"] != "default") | ~per_session["decoder"].isin(tuned)]
+    """One line per session: accuracy and half its interval, of the most thorough row of each decoder."""
+    own = most_thorough(per_session)
+    how = " or else ".join(name for name in SELECTIONS[:-1] if (own["selection"] == name).any())
     order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
     table = Table(
-        title=Text(f"Accuracy in % ± half its interval{', tuned' if len(tuned) else ''}"), title_justify="left",
+        title=Text(f"Accuracy in % ± half its interval{how and ', '}{how}"), title_justify="left",
         box=None, pad_edge=False, header_style="dim",
     )  # fmt: skip
     for name in ("session", "units", "trials", "chance"):
