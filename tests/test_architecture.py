@@ -25,6 +25,8 @@ LAYERS = (
     ("run_record", "connectivity_record"),
     ("leaderboard",),
     ("benchmark",),
+    ("ray_executor",),
+    ("executors", "run_plan"),
     ("cells", "entrants"),
     ("evaluation",),
     ("fitting",),
@@ -33,10 +35,9 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "connectivity_files", "connectivity_config"),
+        *("graph_records", "connectivity_files", "connectivity_config", "cluster"),
     ),
     ("data",),
-    ("cluster",),
     ("schema", "config", "tracking", "provenance", "page", "progress"),
     ("errors",),
 )

@@ -317,6 +317,12 @@ def test_a_session_without_the_stimulus_names_those_it_has(session_file: Path, t
     assert "natural_scenes" in words
 
 
+def test_an_address_of_ray_that_is_none_is_refused_before_anything_is_written(counts: Path, tmp_path: Path) -> None:
+    refused = failed("benchmark", counts, "--ray", "nowhere", "--out", tmp_path / "run")
+    assert "expected 'local', 'auto' or 'host:port'" in refused
+    assert not (tmp_path / "run").exists()
+
+
 def test_wrong_usage_exits_with_2() -> None:
     failed("benchmark", "--no-such-option", code=2)
     assert "give one or more FILEs, or --config with sources" in failed("benchmark", code=2)

@@ -169,6 +169,10 @@ def benchmark(
     quality: Quality = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed of everything random. {_default('seed')}")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes at a time; one per core if not given.")] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Run on Ray: local, auto, or host:port of a cluster; `spikesight slurm` makes one."),
+    ] = None,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which no further fit is begun; run it again to go on.")
     ] = None,
@@ -191,7 +195,7 @@ def benchmark(
     units = {"areas": _names(areas, several=True), "quality": quality}
     terms = {"decoders": _names(decoders, several=True), "selection": _names(selection, several=True)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     overrides = {**question, **binning, **drift, **units, **terms, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with terminal.TerminalProgress() as progress:

@@ -75,7 +75,7 @@ def connected(address: str, *, jobs: int | None = None, answer_seconds: float = 
         If nothing answers at the address, it is no Ray of this release, or it refuses this process' token.
     """
     check_address(address)
-    ray = _ray()
+    ray = import_ray()
     if ray.is_initialized():
         yield
         return
@@ -92,6 +92,14 @@ def connected(address: str, *, jobs: int | None = None, answer_seconds: float = 
         ray.shutdown()
 
 
+def describe_cluster() -> str:
+    """Say how large the Ray is that this process is connected to."""
+    ray = import_ray()
+    n_nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    cores = ray.cluster_resources().get("CPU", 0)
+    return f"on Ray: {n_nodes} node{'s' * (n_nodes != 1)}, {cores:g} core{'s' * (cores != 1)}"
+
+
 def check_address(address: str) -> None:
     """Refuse what is no address of a Ray. Raises ConfigError."""
     if address not in (LOCAL, AUTO) and not _HOST_AND_PORT.fullmatch(address):
@@ -101,7 +109,8 @@ def check_address(address: str) -> None:
         )
 
 
-def _ray() -> ModuleType:
+def import_ray() -> ModuleType:
+    """Import Ray, late: it takes a second. Raises ConfigError, with what to install, where there is none."""
     if find_spec("ray") is None:
         raise ConfigError("this needs Ray, which is not installed: pip install 'spikesight[tune]'")
     import ray

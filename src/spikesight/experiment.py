@@ -1,6 +1,7 @@
 """Where a config becomes objects: files, trials, decoders, a run directory and its report."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import joblib
 import xarray as xr
 
 from spikesight.benchmark import Benchmark
+from spikesight.cluster import connected, describe_cluster
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
 from spikesight.data.context import own_bins
 from spikesight.data.simulation import GroundTruth, truth_path
@@ -62,7 +64,8 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
     if missing:
         raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
-    with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+    on_ray = nullcontext() if config.ray is None else connected(config.ray, jobs=config.jobs)
+    with on_ray, RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
         n_finished = len(run.finished_parts())
         if n_finished:
             tell.note(
@@ -72,6 +75,8 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
         run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        if config.ray is not None:
+            tell.note(describe_cluster())
         for text in _uneven_terms(config):
             tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))
@@ -85,6 +90,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             references=references,
             seed=config.seed,
             jobs=config.jobs or joblib.cpu_count(),
+            ray=config.ray,
             time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
             detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),

@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -50,15 +51,20 @@ def console(*, stderr: bool = False) -> Console:
 
 
 class TerminalProgress:
-    """Progress bars on stderr, or a line now and then where that is no terminal."""
+    """Progress bars on stderr, or a line now and then where that is no terminal.
+
+    Meanwhile, what libraries print on stdout goes there too (Ray prints which nodes died): stdout is for the result.
+    """
 
     def __init__(self) -> None:
+        self._redirected = redirect_stdout(sys.stderr)
         self._console = console(stderr=True)
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._redirected.__enter__()
         if self._console.is_terminal:
             columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._bars = Progress(*columns, console=self._console)
@@ -70,6 +76,7 @@ class TerminalProgress:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
+        self._redirected.__exit__(kind, error, traceback)
 
     def note(self, text: str) -> None:
         """Write one line."""
