@@ -18,7 +18,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("connectivity_cli",),
-    ("terminal", "demo", "prediction", "inspection", "connectivity_run"),
+    ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation"),
     ("report", "connectivity_report"),
     ("report_text",),

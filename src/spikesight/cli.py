@@ -274,6 +274,35 @@ def demo(
     raise typer.Exit(terminal.print_run(run))
 
 
+@app.command()
+def slurm(
+    config: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="File of options, as --config takes it.")],
+    nodes: Annotated[int, typer.Option(help="Number of nodes.")],
+    cpus: Annotated[int, typer.Option(help="Cores on each node.")],
+    time: Annotated[str, typer.Option(help="Time limit: 90 (minutes), 12:00:00, 2-00 (days-hours).")],
+    gpus: Annotated[int, typer.Option(help="GPUs on each node.")] = 0,
+    partition: Annotated[str | None, typer.Option(help="Where the job runs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each node: 64G.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job; that of RUN.yaml if not given.")] = None,
+    set_up: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="Line of shell that comes first: 'module load python'.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Script to write; RUN.sbatch here if not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a SLURM batch script: a Ray cluster, and a run on it that goes on where it stopped."""
+    from spikesight import terminal
+    from spikesight.slurm import SlurmJob, submission, write_slurm_script
+
+    job = SlurmJob(nodes, cpus, time, gpus, partition, account, memory, name, set_up or ())
+    script = write_slurm_script(config, job, out or Path(f"{config.stem}.sbatch"))
+    if json:
+        terminal.print_json({"script": str(script), "submit": submission(script)})
+    else:
+        typer.echo(f"{script}\nsubmit it: {submission(script)}")
+
+
 def _names(text: str | None, *, several: bool = False) -> Any:
     """Split names at commas; a single one stays a string unless several are meant."""
     if text is None:

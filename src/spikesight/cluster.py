@@ -100,6 +100,29 @@ def describe_cluster() -> str:
     return f"on Ray: {n_nodes} node{'s' * (n_nodes != 1)}, {cores:g} core{'s' * (cores != 1)}"
 
 
+def await_nodes(address: str, n_nodes: int, seconds: float) -> str:
+    """Wait until a cluster has so many nodes.
+
+    Returns
+    -------
+    str
+        Nothing, or what is missing after so many seconds.
+    """
+    ray = import_ray()
+    deadline = time.monotonic() + seconds
+    try:
+        with connected(address, answer_seconds=seconds):
+            while True:
+                n_there = sum(bool(node["Alive"]) for node in ray.nodes())
+                if n_there >= n_nodes:
+                    return ""
+                if time.monotonic() > deadline:
+                    return f"{n_there} of {n_nodes} nodes joined the Ray cluster at {address} within {seconds:g} s"
+                time.sleep(0.5)
+    except ClusterError as error:
+        return str(error)
+
+
 def check_address(address: str) -> None:
     """Refuse what is no address of a Ray. Raises ConfigError."""
     if address not in (LOCAL, AUTO) and not _HOST_AND_PORT.fullmatch(address):
