@@ -21,7 +21,7 @@ from lab_counts import write_lab_counts
 from spikesight.cli import app
 from spikesight.decoders import registry
 
-COMMANDS = ("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune")
+COMMANDS = ("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm")
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
 
@@ -315,6 +315,12 @@ def test_a_file_that_is_not_nwb_is_refused(tmp_path: Path) -> None:
 def test_a_session_without_the_stimulus_names_those_it_has(session_file: Path, tmp_path: Path) -> None:
     words = failed("bin", session_file, "--stimulus", "movies", "--out", tmp_path / "x.nc")
     assert "natural_scenes" in words
+
+
+def test_an_address_of_ray_that_is_none_is_refused_before_anything_is_written(counts: Path, tmp_path: Path) -> None:
+    refused = failed("benchmark", counts, "--ray", "nowhere", "--out", tmp_path / "run")
+    assert "expected 'local', 'auto' or 'host:port'" in refused
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_usage_exits_with_2() -> None:

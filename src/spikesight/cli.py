@@ -146,6 +146,7 @@ def benchmark(
     quality: options.Quality = None,
     seed: options.Seed = None,
     jobs: options.Jobs = None,
+    ray: options.Ray = None,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which no further fit is begun; run it again to go on.")
     ] = None,
@@ -171,7 +172,7 @@ def benchmark(
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with TerminalProgress() as progress:
@@ -249,6 +250,35 @@ def demo(
     with TerminalProgress() as progress:
         run = run_demo(out, progress)
     raise typer.Exit(terminal.print_run(run))
+
+
+@app.command()
+def slurm(
+    config: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="File of options, as --config takes it.")],
+    nodes: Annotated[int, typer.Option(help="Number of nodes.")],
+    cpus: Annotated[int, typer.Option(help="Cores on each node.")],
+    time: Annotated[str, typer.Option(help="Time limit: 90 (minutes), 12:00:00, 2-00 (days-hours).")],
+    gpus: Annotated[int, typer.Option(help="GPUs on each node.")] = 0,
+    partition: Annotated[str | None, typer.Option(help="Where the job runs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each node: 64G.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job; that of RUN.yaml if not given.")] = None,
+    set_up: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="Line of shell that comes first: 'module load python'.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Script to write; RUN.sbatch here if not given.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Write a SLURM batch script: a Ray cluster, and a run on it that goes on where it stopped."""
+    from spikesight import terminal
+    from spikesight.slurm import SlurmJob, submission, write_slurm_script
+
+    job = SlurmJob(nodes, cpus, time, gpus, partition, account, memory, name, set_up or ())
+    script = write_slurm_script(config, job, out or Path(f"{config.stem}.sbatch"))
+    if json:
+        terminal.print_json({"script": str(script), "submit": submission(script)})
+    else:
+        typer.echo(f"{script}\nsubmit it: {submission(script)}")
 
 
 def main() -> None:

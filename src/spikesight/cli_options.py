@@ -62,6 +62,9 @@ Folds = Annotated[int | None, typer.Option(help=f"Number of folds. {default_of('
 Gap = Annotated[int | None, typer.Option(help=f"Trials left out on either side of a test run. {default_of('gap')}")]
 Seed = Annotated[int | None, typer.Option(help=f"Seed of everything random. {default_of('seed')}")]
 Jobs = Annotated[int | None, typer.Option(help="Processes at a time; one per core if not given.")]
+Ray = Annotated[
+    str | None, typer.Option(help="Run on Ray: local, auto, or host:port of a cluster; `spikesight slurm` makes one.")
+]
 SaveDecoders = Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")]
 Out = Annotated[Path | None, typer.Option(help=f"Run directory; started again, it is resumed. {RUN_DEFAULT}")]
 Search = Annotated[

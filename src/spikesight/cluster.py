@@ -75,7 +75,7 @@ def connected(address: str, *, jobs: int | None = None, answer_seconds: float = 
         If nothing answers at the address, it is no Ray of this release, or it refuses this process' token.
     """
     check_address(address)
-    ray = _ray()
+    ray = import_ray()
     if ray.is_initialized():
         yield
         return
@@ -92,6 +92,37 @@ def connected(address: str, *, jobs: int | None = None, answer_seconds: float = 
         ray.shutdown()
 
 
+def describe_cluster() -> str:
+    """Say how large the Ray is that this process is connected to."""
+    ray = import_ray()
+    n_nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    cores = ray.cluster_resources().get("CPU", 0)
+    return f"on Ray: {n_nodes} node{'s' * (n_nodes != 1)}, {cores:g} core{'s' * (cores != 1)}"
+
+
+def await_nodes(address: str, n_nodes: int, seconds: float) -> str:
+    """Wait until a cluster has so many nodes.
+
+    Returns
+    -------
+    str
+        Nothing, or what is missing after so many seconds.
+    """
+    ray = import_ray()
+    deadline = time.monotonic() + seconds
+    try:
+        with connected(address, answer_seconds=seconds):
+            while True:
+                n_there = sum(bool(node["Alive"]) for node in ray.nodes())
+                if n_there >= n_nodes:
+                    return ""
+                if time.monotonic() > deadline:
+                    return f"{n_there} of {n_nodes} nodes joined the Ray cluster at {address} within {seconds:g} s"
+                time.sleep(0.5)
+    except ClusterError as error:
+        return str(error)
+
+
 def check_address(address: str) -> None:
     """Refuse what is no address of a Ray. Raises ConfigError."""
     if address not in (LOCAL, AUTO) and not _HOST_AND_PORT.fullmatch(address):
@@ -101,7 +132,8 @@ def check_address(address: str) -> None:
         )
 
 
-def _ray() -> ModuleType:
+def import_ray() -> ModuleType:
+    """Import Ray, late: it takes a second. Raises ConfigError, with what to install, where there is none."""
     if find_spec("ray") is None:
         raise ConfigError("this needs Ray, which is not installed: pip install 'spikesight[tune]'")
     import ray

@@ -43,7 +43,7 @@ OPTIONS = {
                 "decoders",
                 "selection",
             ),
-            *("splitter", "gap", "seed", "jobs", "time_limit", "save_decoders", "out"),
+            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "out"),
         )
     },
     **{f"tuning.{name}": f"--{name}" for name in ("search", "candidates", "scheduler", "budget", "space")},
@@ -137,6 +137,8 @@ class BenchmarkConfig(Frozen):
         How test trials are set aside; ``gap`` counts the trials left out on either side of a test run.
     seed, jobs
         Seed of everything random; processes at a time, None for one per core that may be used.
+    ray
+        Run on Ray: "local", or the address of a cluster ("auto", "host:port"). None: in processes of this machine.
     time_limit
         Minutes after which no further fit is begun; the same command goes on where it stopped. None: no limit.
     save_decoders
@@ -167,6 +169,7 @@ class BenchmarkConfig(Frozen):
     gap: int = Field(default=10, ge=0)
     seed: int = Field(default=0, ge=0)
     jobs: int | None = Field(default=None, ge=1)
+    ray: str | None = Field(default=None, min_length=1)
     time_limit: float | None = Field(default=None, gt=0)
     save_decoders: bool = False
     out: Path | None = None
@@ -238,14 +241,14 @@ class BenchmarkConfig(Frozen):
     def run_directory(self) -> Path:
         """Give ``out``, or ``runs/<sources>-<stimulus>-<target>-<digest>``: the same question finds the same directory.
 
-        The digest is of all options but ``jobs``, ``time_limit`` and ``out``, so that another
-        question has another directory.
+        The digest is of all options but ``jobs``, ``ray``, ``time_limit`` and ``out``, so that another question has
+        another directory.
         """
         if self.out is not None:
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
-        asked = self.model_dump(mode="json", exclude={"jobs", "time_limit", "out", "sources"})
+        asked = self.model_dump(mode="json", exclude={"jobs", "ray", "time_limit", "out", "sources"})
         places = [str(path.expanduser().resolve()) for path in self.sources]
         digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
         parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import joblib
 import xarray as xr
 
 from spikesight.benchmark import Benchmark
+from spikesight.cluster import LOCAL, connected, describe_cluster
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
 from spikesight.data.context import own_bins
 from spikesight.data.simulation import GroundTruth, truth_path
@@ -78,7 +79,10 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     if missing:
         raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
-    with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+    searching = SEARCHED in config.selection
+    address = config.ray or (LOCAL if searching else None)
+    on_ray = nullcontext() if address is None else connected(address, jobs=config.jobs)
+    with on_ray, RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
         n_finished = len(run.finished_parts())
         if n_finished:
             tell.note(
@@ -88,6 +92,8 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
         run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        if config.ray is not None:
+            tell.note(describe_cluster())
         for text in _uneven_terms(config):
             tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))
@@ -101,29 +107,20 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             references=references,
             seed=config.seed,
             jobs=config.jobs or joblib.cpu_count(),
+            ray=config.ray,
             time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
             detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),
             params=config.params,
-            searches=_searches(config, tell, resume=resume) if SEARCHED in config.selection else None,
+            searches=_searches(config, tell, resume=resume) if searching else None,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         try:
-            with _ray(config):
-                benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
+            benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
         finally:  # Ctrl-C too leaves the best so far
             _write_best(run, asked)
         write_report(run.path)
     return run.path
-
-
-def _ray(config: BenchmarkConfig) -> AbstractContextManager[object]:
-    """Join Ray where something needs it."""
-    if SEARCHED not in config.selection:
-        return nullcontext()
-    from spikesight.cluster import connected
-
-    return connected("local", jobs=config.jobs)
 
 
 def _searches(config: BenchmarkConfig, tell: Progress, *, resume: bool) -> Searches:

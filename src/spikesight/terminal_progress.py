@@ -2,7 +2,9 @@
 
 import json
 import math
+import sys
 import time
+from contextlib import redirect_stdout
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -30,9 +32,13 @@ def console(*, stderr: bool = False) -> Console:
 
 
 class TerminalProgress:
-    """Bars, and the candidates of a search, on stderr; a line now and then where that is no terminal."""
+    """Bars, and the candidates of a search, on stderr; a line now and then where that is no terminal.
+
+    Meanwhile, what libraries print on stdout goes there too (Ray prints which nodes died): stdout is for the result.
+    """
 
     def __init__(self) -> None:
+        self._redirected = redirect_stdout(sys.stderr)
         self._console = console(stderr=True)
         self._live: Live | None = None
         self._bars: Progress | None = None
@@ -41,6 +47,7 @@ class TerminalProgress:
         self._told: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        self._redirected.__enter__()
         if self._console.is_terminal:
             columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             self._bars = Progress(*columns, console=self._console)
@@ -54,6 +61,7 @@ class TerminalProgress:
         if self._live is not None and self._bars is not None:
             self._live.update(self._bars, refresh=True)
             self._live.stop()
+        self._redirected.__exit__(kind, error, traceback)
 
     def note(self, text: str) -> None:
         """Write one line."""

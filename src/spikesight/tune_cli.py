@@ -33,6 +33,7 @@ def tune(
     quality: options.Quality = None,
     seed: options.Seed = None,
     jobs: options.Jobs = None,
+    ray: options.Ray = None,
     save_decoders: options.SaveDecoders = None,
     out: options.Out = None,
     json: options.Json = False,
@@ -56,7 +57,7 @@ def tune(
     terms = {"decoders": options.names(decoder, several=True), "selection": ["searched", "default"]}
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "save_decoders": save_decoders, "out": out}
+    running = {"jobs": jobs, "ray": ray, "save_decoders": save_decoders, "out": out}
     overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with TerminalProgress() as progress:
