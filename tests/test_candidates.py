@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from searched_decoder import Searched, labelled_folds
-from spikesight.candidates import FAILED, FINISHED, UNFINISHED, Record, best_record, candidate_table, read_records
+from spikesight.candidates import UNFINISHED, Record, best_record, candidate_table, read_records
 from spikesight.candidates import score_candidate as score
 from spikesight.decoders import registry
 from spikesight.errors import RunDirectoryError
 from spikesight.fitting import InnerFold
+from spikesight.tuning_results.table import FAILED, FINISHED
 
 
 def scored(folder, record, *, report=lambda progress, accuracy: None, estimator=None):

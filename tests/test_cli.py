@@ -96,7 +96,7 @@ def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
-    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume\n"
+    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume (searches: with --resume)\n"
 
 
 def test_version_is_printed() -> None:
@@ -401,7 +401,7 @@ def test_a_request_to_terminate_leaves_no_worker_behind(tmp_path: Path) -> None:
         process.terminate()
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert told.endswith("stopped; start the same command again to resume\n")
+    assert told.endswith("stopped; start the same command again to resume (searches: with --resume)\n")
     assert "Warning" not in told
     for _ in range(200):
         try:

@@ -38,7 +38,7 @@ class Evaluation(NamedTuple):
     failures
         One row per fold in which a decoder raised, with the reason: ``FAILURE_COLUMNS``. Empty when all went well.
     candidates
-        One row per candidate of every search: ``RUN_COLUMNS`` of `spikesight.search_record`. Empty without searches.
+        One row per candidate of every search (columns: `spikesight.tuning_results`). Empty without searches.
     """
 
     results: pd.DataFrame

@@ -16,14 +16,11 @@ import pandas as pd
 from spikesight import metrics
 from spikesight.errors import RunDirectoryError
 from spikesight.fitting import InnerFold, with_constants
+from spikesight.tuning_results.table import CUT_OFF, FAILED, FINISHED
 
-UNFINISHED: Final = "unfinished"
-FINISHED: Final = "finished"
-PRUNED: Final = "pruned"
-STOPPED: Final = "stopped"
-FAILED: Final = "failed"
-"""States of a candidate: at work, or interrupted with its search; scored on all inner folds; given up as worse than
-others; cut off by the end of the budget; ended by an error."""
+STOPPED, UNFINISHED = CUT_OFF
+"""States of a candidate, beside those of the table of candidates: cut off by the end of the budget; at work, or
+interrupted with its search."""
 
 CANDIDATE_COLUMNS: Final = (
     "candidate", "state", "accuracy", "progress", "started", "seconds", "error", "params",

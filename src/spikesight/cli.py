@@ -16,7 +16,7 @@ from spikesight.errors import SpikesightError
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
 HOW_TO_RESUME = {
-    "benchmark": "; start the same command again to resume (with --resume, if constants were searched)",
+    "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
     **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
 }

@@ -51,6 +51,7 @@ OPTIONS = {
 """What the command line calls each key; the others are reached with ``--set``."""
 
 TUNING = "tuning"
+SEARCHED = "searched"
 
 _EXPECTED = {
     "literal_error": "{expected}",
@@ -132,7 +133,7 @@ class BenchmarkConfig(Frozen):
     params
         Constants in place of a decoder's defaults, by decoder: what a search wrote into ``best.yaml``.
     tuning
-        How constants are searched; None: as by default, if "searched" is asked.
+        How constants are searched; filled with defaults if "searched" is asked, else None.
     splitter, n_splits, gap
         How test trials are set aside; ``gap`` counts the trials left out on either side of a test run.
     seed, jobs
@@ -214,6 +215,13 @@ class BenchmarkConfig(Frozen):
         if not number.isdecimal() or (comma and word != "causal"):
             raise ValueError(f"expected a number of trials, or one with ',causal' (200 or 200,causal), got {value!r}")
         return {"n_trials": int(number), "causal": bool(comma)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_searches(cls, values: Any) -> Any:
+        """Write down what a search that was asked for does by default."""
+        asked = isinstance(values, Mapping) and SEARCHED in (values.get("selection") or ())
+        return {**values, TUNING: {}} if asked and values.get(TUNING) is None else values
 
     @model_validator(mode="after")
     def _known_decoders(self) -> "BenchmarkConfig":

@@ -27,13 +27,14 @@ from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
-from spikesight.search_record import CANDIDATES, winners
+from spikesight.search_record import winners
 from spikesight.search_space import with_changes
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 from spikesight.tuning_config import TuningConfig
+from spikesight.tuning_results import CANDIDATES
 
 KEPT_BYTES: Final = 2 * 1024**3
 """Binned sessions stay in memory up to this size together; the others are read again when they are needed."""

@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spikesight.candidates import FAILED, FINISHED, best_record, candidate_table
+from spikesight.candidates import best_record, candidate_table
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
 from spikesight.fitting import Chosen, InnerFold
 from spikesight.progress import Progress, Silent
 from spikesight.search_folder import EXPERIMENT, SearchFolder
 from spikesight.search_space import Space, as_plain
 from spikesight.tuning_config import TuningConfig
+from spikesight.tuning_results.table import FAILED, FINISHED
 
 RETRIES: Final = 3
 """Times that a candidate whose process died is tried again."""

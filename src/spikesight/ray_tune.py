@@ -13,12 +13,13 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 from threadpoolctl import threadpool_limits
 
-from spikesight.candidates import FAILED, FINISHED, PRUNED, STOPPED, Record, score_candidate
+from spikesight.candidates import STOPPED, Record, score_candidate
 from spikesight.errors import ConfigError
 from spikesight.fitting import InnerFold
 from spikesight.search_folder import SearchFolder
 from spikesight.search_space import Choice, Range, Space
 from spikesight.tuning_config import TuningConfig
+from spikesight.tuning_results.table import FAILED, FINISHED, PRUNED
 
 METRIC: Final = "accuracy"
 PROGRESS: Final = "progress"

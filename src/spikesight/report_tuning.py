@@ -42,7 +42,10 @@ def describe_search(record: RunRecord) -> str:
     ]
     if record.candidates is not None:
         counts = record.candidates["state"].value_counts()
-        told = [f"{counts.get('finished', 0):,} finished", f"{counts.get('pruned', 0):,} were pruned"]
+        told = [
+            f"{counts.get('finished', 0):,} finished",
+            f"{counts.get('pruned', 0):,} were pruned or cut off by the end of the time",
+        ]
         sentences.append(f"Of {len(record.candidates):,} candidates in all {', '.join(told)}, and "
                          f"{counts.get('failed', 0):,} failed.")  # fmt: skip
     return " ".join(sentence for sentence in sentences if sentence)
@@ -57,8 +60,7 @@ def _halving(asked: Mapping[str, Any]) -> str:
         return "None was stopped early." if str(scheduler) in ("none", "fifo") else f"Scheduler: {scheduler}."
     reduction, grace = asked.get("reduction"), asked.get("grace")
     share = f"the best 1/{reduction:g} of those" if isinstance(reduction, int | float) else "the best of those"
-    settings = [f"{name} {value:g}" for name, value in (("grace period", grace), ("reduction factor", reduction))
-                if isinstance(value, int | float)]  # fmt: skip
+    settings = [f"first after {grace:.0%} of their training"] if isinstance(grace, int | float) else []
     return (
         f"Pruned: candidates that on the inner folds were not among {share} that had been trained as far were stopped "
         f"(asynchronous successive halving, ASHA, Li et al. 2020{'; ' if settings else ''}{', '.join(settings)})."

@@ -1,17 +1,15 @@
 """What searches found, in a run directory: one table of all candidates, and who won."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from spikesight.candidates import CANDIDATE_COLUMNS, FINISHED, candidate_table
+from spikesight.candidates import candidate_table
 from spikesight.fitting import SEARCH
 from spikesight.search_folder import SearchFolder
 from spikesight.tracking import CHECKPOINTS, RunDirectory
-
-CANDIDATES: Final = "candidates.parquet"
-RUN_COLUMNS: Final = ("session", "decoder", "fold", "seed", *CANDIDATE_COLUMNS, "chosen")
+from spikesight.tuning_results.table import CANDIDATE_COLUMNS, CANDIDATES, FINISHED
 
 
 class SearchCell(NamedTuple):
@@ -40,7 +38,9 @@ def stack_candidates(searches: Iterable[tuple[SearchCell, pd.DataFrame]]) -> pd.
         key = pd.DataFrame([cell._asdict()] * len(table)).drop(columns="part")
         tables.append(pd.concat([key, table, _is_best(table).rename("chosen")], axis=1))
     return (
-        pd.concat(tables, ignore_index=True)[list(RUN_COLUMNS)] if tables else pd.DataFrame(columns=list(RUN_COLUMNS))
+        pd.concat(tables, ignore_index=True)[list(CANDIDATE_COLUMNS)]
+        if tables
+        else pd.DataFrame(columns=list(CANDIDATE_COLUMNS))
     )
 
 

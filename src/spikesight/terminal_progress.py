@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from spikesight.candidates import FINISHED, UNFINISHED
+from spikesight.candidates import UNFINISHED
+from spikesight.tuning_results.table import FINISHED
 
 PLAIN_WIDTH: Final = 160
 """Columns of a table that is piped into a file."""

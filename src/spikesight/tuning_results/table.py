@@ -26,11 +26,16 @@ _TYPES: Final = {
 FINISHED: Final = "finished"
 PRUNED: Final = "pruned"
 FAILED: Final = "failed"
-STATES: Final = (FINISHED, PRUNED, FAILED)
+CUT_OFF: Final = ("stopped", "unfinished")
+"""States of candidates that the end of the budget, or of their whole search, cut off: as pruned ones, they show what
+they had by then."""
+STATES: Final = (FINISHED, PRUNED, FAILED, *CUT_OFF)
 
 
 def checked_candidates(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of candidates with a fresh index and the types of its columns, if it is one.
+
+    Candidates that were cut off count as pruned.
 
     Raises
     ------
@@ -47,7 +52,9 @@ def checked_candidates(table: pd.DataFrame) -> pd.DataFrame:
     if unknown:
         raise DataError(f"expected the states {', '.join(STATES)} of candidates, got {', '.join(unknown[:5])}.")
     try:
-        return table.reset_index(drop=True).assign(error=lambda rows: rows["error"].fillna("")).astype(_TYPES)
+        state = table["state"].replace(dict.fromkeys(CUT_OFF, PRUNED))
+        known = table.assign(state=state, error=table["error"].fillna(""))
+        return known.reset_index(drop=True).astype(_TYPES)
     except (TypeError, ValueError) as error:
         raise DataError(f"expected other values in a table of candidates: {error}. Search again.") from error
 
