@@ -96,7 +96,8 @@ def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
-    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume (searches: with --resume)\n"
+    said = "stopped; start the same command again to resume (searches: with --resume)\n"
+    assert failed("benchmark", counts, code=130) == said
 
 
 def test_version_is_printed() -> None:
