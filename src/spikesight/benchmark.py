@@ -13,14 +13,15 @@ from spikesight import schema
 from spikesight.cells import Cell, Keep, attempt, name_cells
 from spikesight.cluster import LOCAL
 from spikesight.detrending import Detrending
-from spikesight.entrants import entrants
+from spikesight.entrants import Searches, entrants
 from spikesight.errors import ConfigError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
-from spikesight.executors import Attempts, Batch, Terms, processes, this_process, working_memory
-from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, TUNED, Contender
+from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
+from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import write_graphs
 from spikesight.ray_executor import on_ray
 from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row
+from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
@@ -36,11 +37,14 @@ class Evaluation(NamedTuple):
         One row per test trial of each of these: ``PREDICTION_COLUMNS``.
     failures
         One row per fold in which a decoder raised, with the reason: ``FAILURE_COLUMNS``. Empty when all went well.
+    candidates
+        One row per candidate of every search: ``RUN_COLUMNS`` of `spikesight.search_record`. Empty without searches.
     """
 
     results: pd.DataFrame
     predictions: pd.DataFrame
     failures: pd.DataFrame
+    candidates: pd.DataFrame
 
 
 def evaluate(
@@ -52,6 +56,7 @@ def evaluate(
     candidates: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
     detrending: Detrending | None = None,
+    search: Search | None = None,
 ) -> Evaluation:
     """Score one decoder on one session, fold by fold, in this process.
 
@@ -64,13 +69,16 @@ def evaluate(
     splitter
         How test trials are set aside; None means ``BlockKFold()``.
     selection
-        ``"default"``, or ``"tuned"``: constants are chosen on training trials among the candidates.
+        ``"default"``; ``"tuned"``: constants are chosen on training trials among the candidates; ``"searched"``: what
+        ``search`` finds there.
     candidates
         Parameters to choose from, for a ``decoder`` that is not a name.
     seed
         Value of every ``random_state`` in the decoder.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    search
+        What looks for constants.
 
     Returns
     -------
@@ -85,9 +93,9 @@ def evaluate(
         If a decoder that has fewer than two candidates is to be tuned.
     """
     if isinstance(decoder, str):
-        entrant = contender(decoder, selection)
+        entrant = contender(decoder, selection, search=search)
     else:
-        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
+        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},), search)
     if selection == TUNED and entrant.n_compared < FEWEST_CANDIDATES:
         raise ConfigError(
             f"to tune {entrant.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
@@ -95,7 +103,7 @@ def evaluate(
         )
     splitter = BlockKFold() if splitter is None else splitter
     problem = as_problem(dataset, detrending=detrending)
-    folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
+    folds = _checked_folds(problem, splitter, tuned=selection in (TUNED, SEARCHED))
     cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
     with threadpool_limits(1):  # as in a run: small products take many times longer on several busy cores
         outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
@@ -108,6 +116,11 @@ def evaluate(
         _stack([outcome.result for outcome in outcomes if outcome.result is not None], RESULT_COLUMNS),
         _stack([outcome.predictions for outcome in outcomes if outcome.predictions is not None], PREDICTION_COLUMNS),
         pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)),
+        stack_candidates(
+            (SearchCell("", problem.session, entrant.name, cell.fold, seed), outcome.candidates)
+            for cell, outcome in zip(cells, outcomes, strict=True)
+            if outcome.candidates is not None
+        ),
     )
 
 
@@ -125,8 +138,8 @@ class Benchmark:
     splitter
         How test trials are set aside.
     selections
-        ``"tuned"``, ``"default"`` or both. A decoder with fewer than two candidates has a default row in any case and
-        never a tuned one.
+        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with nothing to choose from has a default row
+        in their place.
     references
         More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
     seed
@@ -143,6 +156,11 @@ class Benchmark:
         them. None means no limit.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    params
+        Constants in place of defaults, by decoder.
+    searches
+        Makes what looks for constants, where ``"searched"`` is asked. Searches are done one after the other, and share
+        the machines out among their candidates.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -156,6 +174,8 @@ class Benchmark:
     save_decoders: bool = False
     time_limit: float | None = None
     detrending: Detrending | None = None
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searches: Searches | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
@@ -210,13 +230,17 @@ class Benchmark:
             plan = RunPlan(run, total, self.seed, on_cell=on_cell, time_limit=self.time_limit)
             terms = Terms(self.splitter, self.seed, Keep(run.path.resolve(), self.save_decoders))
             batches = (self._batch(session, plan) for session in self.datasets)
-            with closing(attempts(batches, terms)) as outcomes:
-                for cell, outcome in outcomes:
-                    plan.record(cell, outcome)
+            attempts = attempts if self.searches is None else searches_here(attempts)
+            try:
+                with closing(attempts(batches, terms)) as outcomes:
+                    for cell, outcome in outcomes:
+                        plan.record(cell, outcome)
+            finally:  # Ctrl-C too leaves the best so far
+                candidates = write_candidates(run, plan.searches)
             plan.record_not_run()
         finished = run.finished_parts()
         write_graphs(run, [cell for cell in plan.graphs if cell.part in finished], plan.areas)
-        return _assemble(run, plan)
+        return _assemble(run, plan, candidates)
 
     def _executor(self) -> AbstractContextManager[Attempts]:
         if self.ray is not None:
@@ -236,8 +260,12 @@ class Benchmark:
 
     def _terms_of(self, session: str, dataset: xr.Dataset) -> tuple[Problem, list[Fold], list[Contender]]:
         problem = as_problem(dataset, session, self.detrending)
-        folds = _checked_folds(problem, self.splitter, tuned=TUNED in self.selections)
-        return problem, folds, entrants(self.decoders, self.selections, self.references.get(session, {}), problem)
+        folds = _checked_folds(problem, self.splitter, tuned=not {TUNED, SEARCHED}.isdisjoint(self.selections))
+        references = self.references.get(session, {})
+        contenders = entrants(
+            self.decoders, self.selections, references, problem, params=self.params, searches=self.searches
+        )
+        return problem, folds, contenders
 
 
 def _areas(dataset: xr.Dataset) -> dict[Any, str]:
@@ -256,7 +284,7 @@ def _checked_folds(problem: Problem, splitter: Splitter, *, tuned: bool) -> list
     return folds
 
 
-def _assemble(run: RunDirectory, plan: RunPlan) -> Evaluation:
+def _assemble(run: RunDirectory, plan: RunPlan, candidates: pd.DataFrame) -> Evaluation:
     """Put the parts together in the order of the plan, whatever the order in which they ended."""
     finished = run.finished_parts()
     pairs = [run.read_part(part) for part in plan.parts if part in finished]
@@ -269,7 +297,7 @@ def _assemble(run: RunDirectory, plan: RunPlan) -> Evaluation:
     if not failures:
         run.remove_checkpoints()
     run.log("benchmark finished", cells=len(pairs), failed=len(failures))
-    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
+    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)), candidates)
 
 
 def _stack(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Ways to attempt the cells of a run: in this process, or in processes of this machine (Ray has a file of its own)."""
 
+import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -59,6 +60,25 @@ def processes(jobs: int) -> Iterator[Attempts]:
             yield from _in_processes(jobs, batch, terms)
 
     yield attempts
+
+
+def searches_here(attempts: Attempts) -> Attempts:
+    """Attempt cells whose constants are searched in this process; leave the others of a session to ``attempts``.
+
+    A search divides all cores among its candidates itself.
+    """
+
+    def both(batches: Iterable[Batch], terms: Terms) -> Outcomes:
+        for problem, cells in batches:
+            others: Iterator[Cell] = iter(())
+            for cell in cells:
+                if cell.contender.search is None:
+                    others = itertools.chain([cell], cells)
+                    break
+                yield cell, attempt_quietly(cell, problem, *terms)
+            yield from attempts([Batch(problem, others)], terms)
+
+    return both
 
 
 def _one_by_one(batches: Iterable[Batch], terms: Terms) -> Outcomes:

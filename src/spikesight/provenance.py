@@ -29,7 +29,7 @@ WHOLE_FILE_BELOW: Final = 2 * 1024**3
 END_SIZE: Final = 1024**2
 
 DECIDES_NUMBERS: Final = (
-    *("evaluation.py", "fitting.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
+    *("evaluation.py", "fitting.py", "candidates.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
     *("data/timeline.py", "decoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from spikesight.cells import Cell, Outcome, row_of
 from spikesight.entrants import has_graph
-from spikesight.fitting import REFERENCE, TUNED
+from spikesight.fitting import REFERENCE, TUNED, Contender
 from spikesight.graph_records import GraphCell
+from spikesight.search_record import SearchCell
 from spikesight.tracking import RunDirectory
 
 FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
@@ -40,6 +41,8 @@ class RunPlan:
         Names of the cells of the sessions so far, in the order of the tables.
     graphs, areas
         Those that keep a graph, and the area of each unit in their sessions.
+    searches
+        Those whose constants are searched.
     failures
         Row of every cell that failed, or was not begun in time, by the name of its part.
     """
@@ -49,6 +52,7 @@ class RunPlan:
     ) -> None:
         self.parts: list[str] = []
         self.graphs: list[GraphCell] = []
+        self.searches: list[SearchCell] = []
         self.areas: dict[str, Mapping[Any, str]] = {}
         self.failures: dict[str, dict[str, Any]] = {}
         self._run = run
@@ -65,6 +69,7 @@ class RunPlan:
         self.parts += [cell.part for cell in cells]
         graphs = _graph_cells(cells, session)
         self.graphs += graphs
+        self.searches += _search_cells(cells, session, self._seed)
         if graphs:
             self.areas[session] = areas
         finished = self._run.finished_parts()
@@ -73,7 +78,7 @@ class RunPlan:
                 self._tell(row_of(self._run.read_part(cell.part)[0]))
         left = [cell for cell in cells if cell.part not in finished]
         # The slow ones first: the last minutes are then filled by quick ones.
-        return self._in_time(session, sorted(left, key=lambda cell: cell.contender.selection != TUNED))
+        return self._in_time(session, sorted(left, key=lambda cell: _turn(cell.contender)))
 
     def record(self, cell: Cell, outcome: Outcome) -> None:
         """Write what became of a cell that was given out."""
@@ -119,7 +124,7 @@ def _write(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Outc
         row = failure_row(cell, session, seed, outcome)
         run.log("cell failed", **key, error=outcome.error, traceback=outcome.traceback)
         return row
-    run.write_part(cell.part, outcome.result, outcome.predictions)
+    run.write_part(cell.part, outcome.result, outcome.predictions, outcome.candidates)
     row = row_of(outcome.result)
     run.log("cell finished", **key, accuracy=row["accuracy"], fit_seconds=row["fit_seconds"])
     return row
@@ -132,3 +137,17 @@ def _graph_cells(cells: list[Cell], session: str) -> list[GraphCell]:
         for cell in cells
         if cell.contender.selection != REFERENCE and has_graph(type(cell.contender.estimator))
     ]
+
+
+def _search_cells(cells: list[Cell], session: str, seed: int) -> list[SearchCell]:
+    """Cells whose constants are searched."""
+    return [
+        SearchCell(cell.part, session, cell.contender.name, cell.fold, seed)
+        for cell in cells
+        if cell.contender.search is not None
+    ]
+
+
+def _turn(contender: Contender) -> int:
+    """Order contenders: searches, which take all cores, then choices among candidates, then single fits."""
+    return 0 if contender.search is not None else 1 if contender.selection == TUNED else 2
