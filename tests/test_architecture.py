@@ -33,7 +33,7 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "connectivity_files", "connectivity_config"),
+        *("graph_records", "epochs", "connectivity_files", "connectivity_config"),
     ),
     ("data",),
     ("schema", "config", "tracking", "provenance", "page", "progress"),

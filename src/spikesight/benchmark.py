@@ -17,6 +17,7 @@ from spikesight import schema
 from spikesight.cells import Cell, Keep, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
 from spikesight.detrending import Detrending
 from spikesight.entrants import entrants, has_graph
+from spikesight.epochs import write_epochs
 from spikesight.errors import ConfigError, WorkerError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Contender
@@ -198,7 +199,7 @@ class Benchmark:
         -------
         Evaluation
             Also written: ``results.parquet``, ``predictions.parquet``, ``failures.json``; for graph decoders
-            ``adjacency.nc`` and ``edges.parquet``.
+            ``adjacency.nc`` and ``edges.parquet``; for networks ``epochs.parquet``.
 
         Raises
         ------
@@ -242,6 +243,7 @@ class Benchmark:
         finished = run.finished_parts()
         areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
         write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
+        write_epochs(run, [part for part in parts if part in finished])
         return _assemble(run, parts, failures)
 
     def _problem(self, session: str) -> Problem:

@@ -3,7 +3,7 @@
 import re
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from spikesight.epochs import KEY, EpochLog
 from spikesight.evaluation import Problem, gap_of, run_fold, splitter_name
 from spikesight.fitting import REFERENCE, Contender, FittedFold
 from spikesight.graph_records import write_graph
@@ -75,19 +76,40 @@ class Keep(NamedTuple):
 def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep | None = None) -> Outcome:
     """Run a cell and keep what is asked of it; an error becomes part of the outcome."""
     try:
-        unfinished = None if keep is None else keep.run / CHECKPOINTS / cell.part
-        fitted, result, predictions = run_fold(
-            cell.contender, problem, splitter, cell.fold, cell.rows, seed, checkpoint=unfinished
-        )
-        if keep is not None and cell.contender.selection != REFERENCE:
-            if keep.decoders:
-                _save(fitted, keep.run / DECODERS / cell.part, problem, cell.rows, result)
-            if hasattr(fitted.decoder, "adjacency_"):
-                write_graph(fitted.decoder.adjacency_, keep.run, cell.part)
+        if keep is None:
+            _, result, predictions = run_fold(cell.contender, problem, splitter, cell.fold, cell.rows, seed)
+        else:
+            result, predictions = _run_and_keep(cell, problem, splitter, seed, keep)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
     return Outcome(result, predictions)
+
+
+def _run_and_keep(
+    cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run a cell; leave its epochs, its decoder and its graph in the run directory."""
+    contender = cell.contender
+    key = (problem.session, contender.name, contender.selection, cell.fold, seed)
+    epochs = EpochLog(keep.run, cell.part, dict(zip(KEY, key, strict=True)))
+    fitted, result, predictions = run_fold(
+        contender,
+        problem,
+        splitter,
+        cell.fold,
+        cell.rows,
+        seed,
+        checkpoint=keep.run / CHECKPOINTS / cell.part,
+        on_epoch=epochs.add,
+    )
+    epochs.complete(_history(fitted.decoder) or epochs.lines)
+    if contender.selection != REFERENCE:
+        if keep.decoders:
+            _save(fitted, keep.run / DECODERS / cell.part, problem, cell.rows, result)
+        if hasattr(fitted.decoder, "adjacency_"):
+            write_graph(fitted.decoder.adjacency_, keep.run, cell.part)
+    return result, predictions
 
 
 def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> Outcome:
@@ -107,6 +129,12 @@ def attempt_named(cell: Cell, problem: Problem, splitter: Splitter, seed: int, k
 def row_of(result: pd.DataFrame) -> dict[str, Any]:
     """Return the one row of a cell's result, by column."""
     return {str(name): value for name, value in result.iloc[0].to_dict().items()}
+
+
+def _history(decoder: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the epochs that a fitted decoder remembers, if it is one that tells them."""
+    tells = "on_epoch" in decoder.get_params(deep=False)
+    return getattr(decoder, "history_", ()) if tells else ()
 
 
 def _save(fitted: FittedFold, folder: Path, problem: Problem, rows: Fold, result: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE
+from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError
 from spikesight.fitting import FEWEST_CANDIDATES, TUNED
 from spikesight.progress import Progress, Silent
@@ -71,7 +72,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             )
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
-        run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        run.remove(RESULTS, PREDICTIONS, EPOCHS_TABLE, FAILURES, REPORT)
         for text in _uneven_terms(config):
             tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))

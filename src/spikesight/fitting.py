@@ -1,6 +1,6 @@
 """A decoder fitted to the training rows of a fold: drift taken away and constants chosen, both on these rows alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,9 @@ REFERENCE: Final = "reference"
 
 FEWEST_CANDIDATES: Final = 2
 """A decoder with fewer has nothing to choose: it has a default row and no tuned one."""
+
+
+OnEpoch = Callable[[dict[str, Any]], object]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def fit_fold(
     detrending: Detrending | None = None,
     unit_ids: NDArray[Any] | None = None,
     checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> FittedFold:
     """Choose a decoder's constants and fit it, on the rows ``train`` of ``X`` and ``y`` only.
 
@@ -110,6 +114,9 @@ def fit_fold(
     checkpoint
         Folder for unfinished fits, given to a decoder that has a parameter of this name: a fit that was killed goes on.
         What is in it decides nothing.
+    on_epoch
+        Called with the record of each epoch, where the decoder has a parameter of this name; by the last fit only, not
+        by those that compare candidates.
     """
     given = {"unit_ids": unit_ids, "checkpoint": checkpoint}
     estimator = _given(_seeded(contender.estimator, seed), **given)
@@ -119,8 +126,9 @@ def fit_fold(
         best = int(accuracies.mean(axis=1).argmax())
         estimator = _with(estimator, contender.candidates[best])
     fitted, counts = _detrended(detrending, X, groups, train)
-    estimator.fit(counts, y[train])
-    return FittedFold(_given(estimator, checkpoint=None), fitted, accuracies)
+    hook = {} if on_epoch is None else {"on_epoch": on_epoch}
+    _given(estimator, **hook).fit(counts, y[train])
+    return FittedFold(_given(estimator, checkpoint=None, **dict.fromkeys(hook)), fitted, accuracies)
 
 
 def _try_candidates(
