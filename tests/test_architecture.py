@@ -20,7 +20,7 @@ LAYERS = (
     ("connectivity_cli",),
     ("terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation"),
-    ("report", "connectivity_report"),
+    ("report", "connectivity_report", "tracked_run"),
     ("report_text",),
     ("run_record", "connectivity_record"),
     ("leaderboard",),
@@ -33,16 +33,18 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "epochs", "connectivity_files", "connectivity_config"),
+        *("graph_records", "connectivity_files", "connectivity_config"),
     ),
+    ("wandb_tracking",),
+    ("epochs",),
     ("data",),
-    ("schema", "config", "tracking", "provenance", "page", "progress"),
+    ("schema", "config", "tracking", "trackers", "provenance", "page", "progress"),
     ("errors",),
 )
 """From top to bottom: a module imports from lower layers, never from above or from its own layer's other modules."""
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
-HEAVY = ("torch", "sklearn", "h5py", "matplotlib", "ray")
+HEAVY = ("torch", "sklearn", "h5py", "matplotlib", "ray", "optuna", "wandb")
 
 DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
 

@@ -24,6 +24,7 @@ from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Con
 from spikesight.graph_records import GraphCell, write_graphs
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.wandb_tracking.runs import WandbSettings, catch_up
 
 FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
 
@@ -152,6 +153,8 @@ class Benchmark:
         them. None means no limit.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    wandb
+        Where W&B runs are written, one a cell; None: there are none.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -164,6 +167,7 @@ class Benchmark:
     save_decoders: bool = False
     time_limit: float | None = None
     detrending: Detrending | None = None
+    wandb: WandbSettings | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
@@ -243,7 +247,10 @@ class Benchmark:
         finished = run.finished_parts()
         areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
         write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
-        write_epochs(run, [part for part in parts if part in finished])
+        done = [part for part in parts if part in finished]
+        write_epochs(run, done)
+        if self.wandb is not None:
+            catch_up(self.wandb, run, done)
         return _assemble(run, parts, failures)
 
     def _problem(self, session: str) -> Problem:
@@ -255,7 +262,7 @@ class Benchmark:
         """Attempt cells in this process or in others, in the order in which they end; then those that were too late."""
         # The slow ones first: the last minutes are then filled by quick ones.
         order = sorted(cells, key=lambda cell: cell.contender.selection != TUNED)
-        keep = Keep(folder, self.save_decoders)
+        keep = Keep(folder, self.save_decoders, self.wandb)
         begun: set[str] = set()
 
         def in_time() -> Iterator[Cell]:

@@ -73,6 +73,10 @@ Quality = Annotated[bool | None, typer.Option(help="Quality filters on units; by
 Blanks = Annotated[
     Literal["keep", "drop"] | None, typer.Option(help=f"Blank presentations: a class, or dropped. {_default('blanks')}")
 ]
+Wandb = Annotated[
+    Literal["off", "offline", "online"] | None,
+    typer.Option(help=f"Weights & Biases; online uploads, if a key is set, in the background. {_default('wandb')}"),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
 Assign = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")
@@ -173,6 +177,7 @@ def benchmark(
         float | None, typer.Option(help="Minutes after which no further fit is begun; run it again to go on.")
     ] = None,
     save_decoders: Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")] = None,
+    wandb: Wandb = None,
     out: Annotated[
         Path | None, typer.Option(help=f"Run directory; started again, it is resumed. {RUN_DEFAULT}")
     ] = None,
@@ -191,7 +196,7 @@ def benchmark(
     units = {"areas": _names(areas, several=True), "quality": quality}
     terms = {"decoders": _names(decoders, several=True), "selection": _names(selection, several=True)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "wandb": wandb, "out": out}
     overrides = {**question, **binning, **drift, **units, **terms, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with terminal.TerminalProgress() as progress:

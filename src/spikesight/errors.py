@@ -19,6 +19,7 @@ A message says what was expected, what came, and what to do about it::
     |-- TrainingError                  a network whose loss is no longer finite, or a damaged checkpoint
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
     |-- WorkerError                    a worker process died
+    |-- TrackingError                  a W&B run that could not be written; it is warned of and ends nothing
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
 """
 
@@ -103,6 +104,10 @@ class OutputError(SpikesightError, OSError):
 
 class WorkerError(SpikesightError):
     """A worker process died, most likely because memory ran out."""
+
+
+class TrackingError(SpikesightError):
+    """A run of Weights & Biases that could not be written or uploaded. It never ends a run of ours."""
 
 
 class RunDirectoryError(SpikesightError):

@@ -27,6 +27,7 @@ from spikesight.schema import TIME, UNIT
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
+from spikesight.tracked_run import require_wandb, tracked
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 
 KEPT_BYTES: Final = 2 * 1024**3
@@ -56,6 +57,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         With what was expected, what came and what to do.
     """
     tell = progress if progress is not None else Silent()
+    require_wandb(config.wandb)
     for name in config.decoders:
         registry.spec(name)
     sources = tuple(path.expanduser().resolve() for path in config.sources)
@@ -63,7 +65,10 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
     if missing:
         raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
-    with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+    with (
+        RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run,
+        tracked(asked, run, tell) as wandb,
+    ):
         n_finished = len(run.finished_parts())
         if n_finished:
             tell.note(
@@ -89,6 +94,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
             detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),
+            wandb=wandb,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
