@@ -19,7 +19,7 @@ from spikesight.data.timeline import places, stretches, trial_step
 from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError, DataError
-from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, FittedFold, Search, fit_fold
+from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, FittedFold, OnEpoch, Search, fit_fold
 from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter
 
 JITTER: Final = 0.001
@@ -258,6 +258,7 @@ def run_fold(
     seed: int,
     *,
     checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[FittedFold, pd.DataFrame, pd.DataFrame]:
     """Fit on the training rows and score on the test rows.
 
@@ -273,6 +274,8 @@ def run_fold(
         Value of every ``random_state`` in the decoder.
     checkpoint
         Folder for an unfinished fit of a decoder that can go on with it.
+    on_epoch
+        Hears each epoch of a decoder that has epochs.
 
     Returns
     -------
@@ -298,6 +301,7 @@ def run_fold(
         detrending=problem.detrending,
         unit_ids=problem.unit_ids,
         checkpoint=checkpoint,
+        on_epoch=on_epoch,
     )
     fit_seconds = time.perf_counter() - begun
     decoder = fitted.decoder
