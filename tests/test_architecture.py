@@ -32,7 +32,7 @@ LAYERS = (
     ("ray_executor",),
     ("executors", "run_plan"),
     ("cells", "entrants", "search_record"),
-    ("evaluation", "search_folder"),
+    ("evaluation", "search_folder", "contenders"),
     ("candidates",),
     ("fitting",),
     ("decoders", "connectivity"),

@@ -92,7 +92,7 @@ def test_help_says_what_counts_files_hold_and_what_exit_codes_mean() -> None:
 
 
 def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyPatch, counts: Path) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
