@@ -30,7 +30,8 @@ from peak_memory import forget_peak, resident
 from spikesight.benchmark import Benchmark
 from spikesight.cells import Keep, name_cells
 from spikesight.cluster import connected
-from spikesight.evaluation import as_problem, contender
+from spikesight.contenders import contender
+from spikesight.evaluation import as_problem
 from spikesight.executors import Batch, Terms, this_process
 from spikesight.provenance import library_versions
 from spikesight.ray_executor import on_ray

@@ -12,11 +12,12 @@ from threadpoolctl import threadpool_limits
 from spikesight import schema
 from spikesight.cells import Cell, Keep, attempt, name_cells
 from spikesight.cluster import LOCAL
+from spikesight.contenders import contender
 from spikesight.detrending import Detrending
 from spikesight.entrants import Searches, entrants
 from spikesight.epochs import write_epochs
 from spikesight.errors import ConfigError
-from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
+from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, gap_of
 from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import write_graphs

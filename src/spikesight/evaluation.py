@@ -16,10 +16,9 @@ from spikesight import metrics, schema
 from spikesight.data.arrays import to_arrays
 from spikesight.data.context import FIRST_START, LAST_START, PLACE, context_of, describe_context
 from spikesight.data.timeline import places, stretches, trial_step
-from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError, DataError
-from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, FittedFold, OnEpoch, Search, fit_fold
+from spikesight.fitting import Contender, FittedFold, OnEpoch, fit_fold
 from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter
 
 JITTER: Final = 0.001
@@ -158,41 +157,6 @@ def _neighbours(train: Rows, test: Rows) -> tuple[Rows, Rows]:
         np.concatenate([train[place[before] - 1], test[after]]),
         np.concatenate([test[before], train[place[after]]]),
     )
-
-
-def contender(
-    name: str, selection: str, params: Mapping[str, Any] | None = None, search: Search | None = None
-) -> Contender:
-    """Look a registered decoder up.
-
-    Parameters
-    ----------
-    name
-        Its registered name.
-    selection
-        ``"tuned"``, ``"searched"``, ``"default"`` or ``"reference"``.
-    params
-        Constants in place of its defaults.
-    search
-        What looks for constants, if the selection is ``"searched"``.
-
-    Raises
-    ------
-    UnknownNameError
-        If no decoder has that name.
-    ConfigError
-        If there is no such selection, the decoder does not take such constants, or there is nothing that searches.
-    """
-    known = (TUNED, SEARCHED, DEFAULT, REFERENCE)
-    if selection not in known:
-        raise ConfigError(f"expected a selection among {', '.join(map(repr, known))}, got {selection!r}.")
-    if (selection == SEARCHED) != (search is not None):
-        raise ConfigError(f"expected a search with the selection {SEARCHED!r} and with no other, got {search!r}.")
-    try:
-        made = registry.make(name, **params or {})
-    except TypeError as error:
-        raise ConfigError(f"{name} cannot be made with {dict(params or {})}: {error}.") from error
-    return Contender(name, selection, made, tuple(registry.spec(name).candidates), search)
 
 
 def as_problem(dataset: xr.Dataset, session: str | None = None, detrending: Detrending | None = None) -> Problem:
