@@ -24,6 +24,7 @@ from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Con
 from spikesight.graph_records import GraphCell, write_graphs
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.wandb_tracking.process import WRITER_BYTES
 from spikesight.wandb_tracking.runs import WandbSettings, catch_up
 
 FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
@@ -178,7 +179,8 @@ class Benchmark:
         everything = sum(n_bytes for _, n_bytes in shapes)
         shared = stored if self.jobs > 1 else 0
         copies = WORKING_COPIES + (self.detrending is not None)
-        return int(everything + shared + self.jobs * (BYTES_PER_PROCESS + copies * 8 * largest))
+        process = BYTES_PER_PROCESS + (0 if self.wandb is None else WRITER_BYTES)
+        return int(everything + shared + self.jobs * (process + copies * 8 * largest))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
