@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import wandb_server
+from example_run import write_run
 from lab_counts import write_lab_counts
 from spikesight import tracked_run
 from spikesight.config import load_config
@@ -236,6 +237,20 @@ def test_a_benchmark_has_one_more_run_with_its_leaderboard_and_figures(tmp_path,
     assert len(runs_in(run)) == 5
 
 
+def test_an_overview_of_several_sessions_has_their_mean_and_figures_of_each(tmp_path):
+    run = write_run(tmp_path / "run", n_sessions=2)
+    (run / "failures.json").write_text('[{"decoder": "lda", "error": "singular"}]')
+    tracked_run.write_overview(settings_of(run), run)
+    stop_writers(run / "wandb")
+    [overview] = runs_in(run).values()
+    assert (overview.summary["best/decoder"], overview.summary["n_failed"]) == ("fa-lda", 1)
+    logged = {name for row in overview.history for name in row if not name.startswith("_")}
+    whole = {name.partition("/")[0] for name in logged}
+    assert {"leaderboard", "leaderboard_over_sessions", "failures", "confusion"} <= whole
+    pictures = {path.name for path in (run / "wandb" / "figures").iterdir()}
+    assert len(pictures) == 5
+
+
 def test_online_without_a_key_is_offline_and_said_so(asked, monkeypatch):
     monkeypatch.setattr(tracked_run, "Uploader", None)
     notes = Notes()
@@ -276,7 +291,8 @@ def test_an_overview_that_cannot_be_written_costs_a_note_and_no_result(asked, mo
     monkeypatch.setattr(tracked_run, "plot_leaderboard", fail)
     notes = Notes()
     run = run_benchmark(asked(wandb="offline"), notes)
-    assert "no canvas" in notes.texts[-1]
+    assert "no canvas" in notes.texts[-2]
+    assert "4 runs are in" in notes.texts[-1]
     assert (run / "report.html").exists()
 
 

@@ -26,6 +26,7 @@ from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row
 from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.wandb_tracking.process import WRITER_BYTES
 from spikesight.wandb_tracking.runs import WandbSettings, catch_up
 
 
@@ -192,7 +193,9 @@ class Benchmark:
         everything = sum(n_bytes for _, n_bytes in shapes)
         shared = stored if self.jobs > 1 or self.ray is not None else 0
         here = 0 if self.ray not in (None, LOCAL) else self.jobs
-        return int(everything + shared + here * working_memory(largest, detrended=self.detrending is not None))
+        process = working_memory(largest, detrended=self.detrending is not None)
+        follower = 0 if self.wandb is None else WRITER_BYTES
+        return int(everything + shared + here * (process + follower))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.

@@ -1,5 +1,6 @@
 """A benchmark that W&B hears of, seen from the process that was started: before, while and after cells are fitted."""
 
+import os
 import secrets
 import shutil
 import warnings
@@ -19,7 +20,7 @@ from spikesight.leaderboard import is_competing
 from spikesight.progress import Progress
 from spikesight.provenance import describe_run
 from spikesight.run_record import RunRecord, read_run
-from spikesight.tracking import RunDirectory
+from spikesight.tracking import MAY_CHANGE, RunDirectory
 from spikesight.wandb_tracking.process import stop_writers
 from spikesight.wandb_tracking.runs import WANDB, WandbRun, WandbSettings, closed_runs, missing_runs
 from spikesight.wandb_tracking.upload import Uploader, has_key, sync_command
@@ -33,7 +34,8 @@ UPLOAD_SECONDS: Final = 60.0
 MOST_SESSIONS: Final = 10
 """That have figures in the overview."""
 Overview = Callable[[WandbSettings, Path], None]
-_PRIVATE: Final = ("sources", "out", "jobs", "wandb", "wandb_project", "wandb_entity")
+_PRIVATE: Final = ("sources", *MAY_CHANGE)
+"""Options that say nothing about numbers, and something about the machine."""
 
 
 def require_wandb(mode: str) -> None:
@@ -105,7 +107,7 @@ def _settings(config: BenchmarkConfig, folder: Path, name: str) -> WandbSettings
     return WandbSettings(
         folder=folder,
         project=config.wandb_project,
-        entity=config.wandb_entity,
+        entity=config.wandb_entity or os.environ.get("WANDB_ENTITY"),
         directory_key=identity.read_text(encoding="ascii"),
         visit=secrets.token_hex(8),
         run=name,
@@ -121,20 +123,19 @@ def _conclude(
     settings: WandbSettings, run: RunDirectory, uploader: Uploader | None, overview: Overview
 ) -> Iterator[str]:
     """Write the overview, upload, and say how it went."""
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
             overview(settings, run.path)
-        yield from dict.fromkeys(f"W&B: {warning.message}" for warning in caught)
-        stop_writers(settings.folder)
-        missing = missing_runs(settings.folder)
-        closed = closed_runs(settings.folder)
-    except Exception as error:  # the numbers are there, whatever has become of W&B
-        yield f"W&B: the overview could not be written ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-        return
+        except Exception as error:  # the numbers are there, whatever has become of W&B
+            reason = " ".join(str(error).split())[:200]
+            yield f"W&B: the overview could not be written ({type(error).__name__}: {reason})"
+    yield from dict.fromkeys(f"W&B: {warning.message}" for warning in caught)
+    stop_writers(settings.folder)
+    missing, closed = missing_runs(settings.folder), closed_runs(settings.folder)
     if missing:
         first = next(iter(missing.values()))
-        yield f"W&B: {len(missing)} runs could not be written, the first because {first}"
+        yield f"W&B: {len(missing)} runs could not be written, the first because of {first}"
     if uploader is None:
         yield f"W&B: {len(closed)} runs are in {settings.folder}; to upload them: {sync_command(settings.folder)}"
         return
@@ -179,7 +180,7 @@ def _draw(record: RunRecord, folder: Path) -> Iterator[tuple[str, Path]]:
     """Draw leaderboards, and the confusions of the best decoder of each session."""
     import matplotlib.pyplot as plt
 
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
     def save(axes: Any, name: str) -> tuple[str, Path]:
         file = folder / f"{name.replace('/', '-')}.png"

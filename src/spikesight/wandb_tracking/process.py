@@ -14,6 +14,8 @@ from typing import Any, Final
 from spikesight.errors import TrackingError
 
 WRITER: Final = Path(__file__).with_name("writer.py")
+WRITER_BYTES: Final = 180 * 1024**2
+"""Memory of a process that writes runs, with that of wandb behind it."""
 PATIENCE: Final = 60.0
 """Seconds that a run may take to be closed. It is written to disk only; a second is usual."""
 MOST_ORDERS: Final = 10_000
@@ -170,7 +172,7 @@ def writer_of(folder: Path, visit: str) -> WriterProcess:
     ------
     GivenUpError
         If it was given up.
-    OSError
+    TrackingError
         If it cannot be started.
     """
     key = (os.getpid(), folder, visit)
@@ -178,7 +180,10 @@ def writer_of(folder: Path, visit: str) -> WriterProcess:
         raise GivenUpError(_given_up[key])
     if key not in _writers:
         stop_writers(folder)
-        _writers[key] = WriterProcess(folder)
+        try:
+            _writers[key] = WriterProcess(folder)
+        except OSError as error:
+            raise TrackingError(f"the process that writes W&B runs cannot be started: {error}") from error
     return _writers[key]
 
 

@@ -161,7 +161,7 @@ class WandbRun:
         writer = self._writer()
         _closed_file(self._settings.folder, self._part).unlink(missing_ok=True)
         for earlier in self._settings.folder.glob(f"offline-run-*-{self._id}"):
-            shutil.rmtree(earlier)
+            shutil.rmtree(earlier, ignore_errors=True)
         writer.send(do="open", opening=_plain(opening), metrics=list(METRICS.values()), over="epoch")
 
     def _log(self, epochs: Sequence[Mapping[str, Any]]) -> None:
@@ -201,7 +201,7 @@ class WandbRun:
             self.trouble = str(error)
         except Exception as error:  # also what nobody thought of: a tracker is a guest
             self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
-            if not isinstance(error, _WandbsError):
+            if isinstance(error, TrackingError) and not isinstance(error, _WandbsError):
                 give_up(self._settings.folder, self._settings.visit, self.trouble)
             warnings.warn(f"no W&B run of {self._part}: {self.trouble}", UserWarning, stacklevel=2)
 
@@ -236,7 +236,7 @@ def follow_cell(settings: WandbSettings, part: str, key: Mapping[str, Any]) -> W
 def catch_up(settings: WandbSettings, run: RunDirectory, parts: Sequence[str]) -> None:
     """Write the W&B runs of finished cells that have none: they were run without W&B, or something went wrong.
 
-    Their decoders are artifacts where they are stored. ``wandb/missing.json`` tells which could not be written and why.
+    Decoders are artifacts where they are stored. ``wandb/missing.json`` tells which could not be written and why.
 
     Parameters
     ----------
@@ -264,13 +264,12 @@ def catch_up(settings: WandbSettings, run: RunDirectory, parts: Sequence[str]) -
         )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            follow_cell(settings, part, {name: row[name] for name in KEY}).end(ending)
+            written = follow_cell(settings, part, {name: row[name] for name in KEY})
+            written.end(ending)
         for warning in caught:
             run.log("warning", part=part, warning=str(warning.message))
-        if not _closed_file(settings.folder, part).exists():
-            missing[part] = (
-                str(caught[-1].message) if caught else next(reversed(missing.values()), "of earlier trouble")
-            )
+        if written.trouble:
+            missing[part] = written.trouble
     run.write_json(f"{settings.folder.name}/{MISSING}", missing)
 
 
@@ -281,11 +280,13 @@ def run_id(directory_key: str, part: str) -> str:
 
 def closed_runs(folder: Path) -> dict[str, tuple[Path, bool]]:
     """Find the runs that are complete: their folders, and whether their cells failed, by the names of cells."""
-    found = {}
-    for file in sorted((folder / CLOSED).glob("*.json")):
-        told = json.loads(file.read_text(encoding="utf-8"))
-        found[file.name.removesuffix(".json")] = (folder / told["folder"], bool(told["failed"]))
-    return found
+    return {file.stem: read_closed(file) for file in sorted((folder / CLOSED).glob("*.json"))}
+
+
+def read_closed(file: Path) -> tuple[Path, bool]:
+    """Read the file of a complete run: its folder, and whether its cell failed."""
+    told = json.loads(file.read_text(encoding="utf-8"))
+    return file.parents[1] / told["folder"], bool(told["failed"])
 
 
 def missing_runs(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import IO, Final
 from urllib.parse import urlsplit
 
 from spikesight.wandb_tracking.process import environment
-from spikesight.wandb_tracking.runs import closed_runs
+from spikesight.wandb_tracking.runs import CLOSED, read_closed
 
 PUBLIC_SERVER: Final = "https://api.wandb.ai"
 KEYS: Final = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
@@ -93,6 +93,8 @@ class Uploader:
     def __init__(self, folder: Path) -> None:
         self.reason = ""
         self._folder = folder
+        self._closed: dict[Path, tuple[int, Path, bool]] = {}  # there may be thousands, which are read once
+        self._uploaded: set[Path] = set()
         self._tried: Counter[Path] = Counter()
         self._closing, self._stopping, self._wake = (threading.Event() for _ in range(3))
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,8 +122,13 @@ class Uploader:
 
     def waiting(self, *, failed_too: bool = True) -> list[Path]:
         """List complete runs that are not uploaded yet, those first that were tried least often."""
-        runs = [run for run, failed in closed_runs(self._folder).values() if failed_too or not failed]
-        return sorted((run for run in runs if not _is_uploaded(run)), key=lambda run: (self._tried[run], run))
+        for file in (self._folder / CLOSED).glob("*.json"):
+            written = file.stat().st_mtime_ns
+            if file not in self._closed or self._closed[file][0] != written:
+                self._closed[file] = (written, *read_closed(file))
+        runs = [run for _, run, failed in self._closed.values() if failed_too or not failed]
+        self._uploaded.update(run for run in runs if run not in self._uploaded and _is_uploaded(run))
+        return sorted((run for run in runs if run not in self._uploaded), key=lambda run: (self._tried[run], run))
 
     def _work(self) -> None:
         n_failures = 0
