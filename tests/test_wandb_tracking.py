@@ -102,9 +102,10 @@ def test_a_cell_is_a_run_with_its_epochs_config_labels_predictions_and_decoder(t
     assert decoder.predict(problem.X[test]).astype(str).tolist() == outcome.predictions["y_pred"].tolist()
 
 
-def test_a_stored_decoder_is_not_stored_twice(tmp_path, settings):
+def test_a_stored_decoder_is_not_stored_twice(tmp_path, settings, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     cell, problem = one_cell(Logistic(), "logistic")
-    attempt(cell, problem, SPLITTER, 0, Keep(tmp_path, decoders=True, wandb=settings))
+    attempt(cell, problem, SPLITTER, 0, Keep(Path(), decoders=True, wandb=settings))
     stop_writers(settings.folder)
     [stored] = runs_in(tmp_path).values()
     [artifact] = [artifact for artifact in stored.artifacts if artifact.type == "decoder"]

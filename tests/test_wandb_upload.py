@@ -259,6 +259,26 @@ def test_online_without_a_key_is_offline_and_said_so(asked, monkeypatch):
     assert len(runs_in(run)) == 5
 
 
+@pytest.mark.slow
+def test_a_benchmark_is_uploaded_whole_and_what_is_uploaded_is_not_uploaded_again(tmp_path, asked, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.chdir(tmp_path)
+    notes = Notes()
+    with wandb_server.taking() as (url, taken):
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        for again in (False, True):
+            taken.artifacts.clear()
+            run = run_benchmark(asked(wandb="online", wandb_entity="lab", out=Path("run")), notes)
+            assert notes.texts[-1] == "W&B: 5 runs are uploaded"
+            decoders = [name for name in taken.artifacts if name.startswith("ridge-")]
+            assert sorted(decoders) == ([] if again else ["ridge-counts-default-0", "ridge-counts-default-1"])
+    assert len(taken.runs) == 5
+    assert {run["entity"] for run in taken.runs.values()} == {"lab"}
+    stored = [path.read_bytes() for path in run.glob("wandb/decoders/*/arrays.npz")]
+    assert taken.files["arrays.npz"] in stored
+    assert not any(map(tells_the_key, shown(tmp_path)))
+
+
 def test_without_the_package_it_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     def missing(name):
         raise tracked_run.PackageNotFoundError(name)

@@ -127,7 +127,7 @@ class WandbRun:
                 "name": _plain_name("-".join(str(row[name]) for name in ("decoder", "session", "selection", "fold"))),
                 "type": "decoder",
                 "metadata": {name: row[name] for name in (*KEY, "accuracy", "chance", "n_test") if name in row},
-                "folder": str(ending.decoder),
+                "folder": str(ending.decoder.resolve()),  # it is uploaded from there by a process elsewhere
             }
         self.close(
             exit_code=int(bool(ending.error)),
