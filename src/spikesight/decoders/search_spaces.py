@@ -37,10 +37,11 @@ CNN: Final[Space] = {"n_filters": Range(32, 256, log=True, whole=True), **NETWOR
 TRANSFORMER: Final[Space] = {"hidden_size": Choice((64, 128, 256, 512)), **NETWORK, "n_layers": Range(1, 3, whole=True)}
 GRAPH: Final[Space] = {
     **HIDDEN,
-    "graph": Choice((None, "correlation", "partial-correlation", "learned", "learned-per-trial")),
+    "graph": Choice((None, "correlation", "partial-correlation", "learned")),
     "unit_features": Range(1, 3, whole=True),
 }
-"""``graph: None`` is the decoder's own default graph."""
+"""``graph: None`` is the decoder's own default graph. Graphs per trial, class or bin are left out: with several hundred
+units, one such candidate takes the time of four."""
 GRAPH_TRANSFORMER: Final[Space] = {**GRAPH, "hidden_size": TRANSFORMER["hidden_size"]}
 ENSEMBLE: Final[Space] = {"combine": Choice(("average", "product"))}
 """Its members are no plain data: a search varies how they are combined, and nothing else."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from torch import nn
 
@@ -20,7 +20,7 @@ from spikesight.errors import ConfigError
 from spikesight.networks.devices import one_thread, own_randomness
 from spikesight.networks.priors import ClassMixing, InputNoise
 from spikesight.networks.training import Epoch, TrainingSettings, fit_network
-from spikesight.preprocessing import FLOOR, anscombe, standardise
+from spikesight.preprocessing import FLOOR, anscombe, standardise, validate_trials
 
 _GAP = 10
 """Trials left out before the validation trials, where there are enough: neighbours share slow states of the brain."""
@@ -172,13 +172,36 @@ class TorchDecoder(ProbabilisticDecoder):
             )
         self.n_parameters_ = sum(weights.numel() for weights in network.parameters() if weights.requires_grad)
 
+    def quick_predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Decode in single precision: twice as quick as ``predict``, for a curve while the network is trained.
+
+        A trial whose two best classes are all but equal may come out otherwise than in ``predict``.
+
+        Parameters
+        ----------
+        X
+            Trials, as for ``predict``.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Labels.
+        """
+        trials = validate_trials(self, X, reset=False, non_negative=True)
+        return self.classes_[self._scores_in(trials, np.float32).argmax(axis=1)]
+
     def _scores(self, trials: NDArray[Any]) -> Floats:
         # in double precision, so that a trial's answer does not hang on which others are decoded with it
-        network = copy.deepcopy(self.network_).cpu().double().eval()
+        return self._scores_in(trials, np.float64)
+
+    def _scores_in(self, trials: NDArray[Any], precision: type[np.floating[Any]]) -> Floats:
+        network = copy.deepcopy(self.network_).cpu().eval()
+        if precision is np.float64:
+            network = network.double()
         scores = []
         with one_thread(), torch.no_grad():
             for first in range(0, len(trials), _CHUNK):
-                rows = self._scaled(anscombe(trials[first : first + _CHUNK]))
+                rows = self._scaled(anscombe(trials[first : first + _CHUNK], precision))
                 scores.append(network(torch.from_numpy(rows)).numpy() @ self.class_patterns_)
         return np.concatenate(scores)
 
