@@ -234,18 +234,19 @@ def resources(folds: Sequence[InnerFold], jobs: int | None = None) -> tuple[dict
     Raises
     ------
     ConfigError
-        If no candidate fits into memory.
+        If no machine has memory for a candidate.
     """
     import ray
 
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus, gpus, memory = (there.get(name, 0.0) for name in ("CPU", "GPU", "memory"))
+    largest_machine = max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
     largest = max(fold.counts.size + fold.held_out.size for fold in folds)
     need = _BYTES_PER_PROCESS + _WORKING_COPIES * 8 * largest
-    if need > memory:
+    if need > largest_machine:
         raise ConfigError(
-            f"expected {need / 1e9:.1f} GB of memory for a candidate, Ray has {memory / 1e9:.1f} GB. Use fewer bins or "
-            "areas, or a larger machine."
+            f"expected {need / 1e9:.1f} GB of memory for a candidate, the largest machine of Ray has "
+            f"{largest_machine / 1e9:.1f} GB. Use fewer bins or areas, or a larger machine."
         )
     at_a_time = int(max(1, min(cpus, memory // need, jobs or cpus)))
     if not gpus:

@@ -188,7 +188,7 @@ class TorchDecoder(ProbabilisticDecoder):
             Labels.
         """
         trials = validate_trials(self, X, reset=False, non_negative=True)
-        return self.classes_[self._scores_in(trials, np.float32).argmax(axis=1)]
+        return np.asarray(self.classes_[self._scores_in(trials, np.float32).argmax(axis=1)])
 
     def _scores(self, trials: NDArray[Any]) -> Floats:
         # in double precision, so that a trial's answer does not hang on which others are decoded with it
