@@ -240,7 +240,7 @@ def resources(folds: Sequence[InnerFold], jobs: int | None = None) -> tuple[dict
 
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus, gpus, memory = (there.get(name, 0.0) for name in ("CPU", "GPU", "memory"))
-    largest_machine = max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+    largest_machine = max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)  # type: ignore[no-untyped-call]
     largest = max(fold.counts.size + fold.held_out.size for fold in folds)
     need = _BYTES_PER_PROCESS + _WORKING_COPIES * 8 * largest
     if need > largest_machine:
