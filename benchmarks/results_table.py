@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from spikesight.leaderboard import mean_leaderboard, session_leaderboard
+from spikesight.leaderboard import SELECTIONS, mean_leaderboard, session_leaderboard
 from spikesight.run_record import read_run
 from spikesight.statistics import paired_difference
 
@@ -41,8 +41,10 @@ def main() -> None:
         print_table(gains)
     if not several:
         return
-    print(f"\n### {BEST} against each other decoder, paired over sessions\n")
-    print_table(difference_rows(per_session))
+    differences = difference_rows(per_session)
+    if differences:
+        print(f"\n### {BEST} against each other decoder, paired over sessions\n")
+        print_table(differences)
     chosen = asked.per_session.split(",") if asked.per_session else None
     for selection in selections(per_session):
         print(f"\n### Each session, {selection} constants\n")
@@ -63,7 +65,7 @@ def together(runs: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def selections(per_session: pd.DataFrame) -> list[str]:
     """Ways to set constants that the run has rows of."""
-    return [name for name in ("tuned", "default") if (per_session["selection"] == name).any()]
+    return [name for name in SELECTIONS if (per_session["selection"] == name).any()]
 
 
 def decoder_rows(table: pd.DataFrame, results: pd.DataFrame, selection: str) -> list[dict[str, str]]:
@@ -90,12 +92,13 @@ def decoder_rows(table: pd.DataFrame, results: pd.DataFrame, selection: str) -> 
 
 
 def difference_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
-    """Compare the best decoder with each other one, tuned with tuned and default with default."""
+    """Compare the best decoder with each other one, tuned with tuned and so on, where it has such rows."""
     rows = []
     for selection in selections(per_session):
         own = per_session[per_session["selection"] == selection]
         table = own.pivot(index="session", columns="decoder", values="accuracy")
-        for name in table.mean().sort_values(ascending=False).index.drop(BEST):
+        others = table.mean().sort_values(ascending=False).index.drop(BEST) if BEST in table else []
+        for name in others:
             both = table[[BEST, name]].dropna()  # a decoder that was stopped has not all sessions
             found = paired_difference(both[BEST], both[name])
             rows.append(
@@ -114,7 +117,7 @@ def difference_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
 def graph_rows(per_session: pd.DataFrame) -> list[dict[str, str]]:
     """Compare each graph decoder with its control, where both were run in a session."""
     control = ", identity graph"
-    table = per_session[per_session["selection"] != "tuned"].pivot(
+    table = per_session[per_session["selection"].isin(["default", "reference"])].pivot(
         index="session", columns="decoder", values="accuracy"
     )
     rows = []

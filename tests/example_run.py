@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from candidate_table import candidates as make_candidates
 from spikesight.session_overview import panels_file
 
+SEARCH = {
+    "search": "optuna-tpe", "candidates": 24, "scheduler": "asha", "budget": 20, "grace": 3, "reduction": 3,
+}  # fmt: skip
 REACHED = {"fa-lda": 0.8, "lda": 0.7, "svc-linear": 0.6, "chance": 0.1, "oracle": 0.9}
 
 
@@ -23,15 +27,24 @@ def write_run(
     label: str = "{}",
     session: str = "session {}",
     panels: bool = True,
+    searched: tuple[str, ...] = (),
+    candidates: pd.DataFrame | None = None,
 ) -> Path:
-    """Write every file of a finished run; ``label`` and ``session`` are formatted with a number."""
+    """Write every file of a finished run; ``label`` and ``session`` are formatted with a number.
+
+    The decoders ``searched`` have rows of a search as well, and the run the ``candidates`` tried (by default some).
+    """
     rng = np.random.default_rng(0)
     names = [session.format(number) for number in range(n_sessions)]
-    tables = [_tables(name, n_classes, n_trials, stimulus, label, rng) for name in names]
+    tables = [_tables(name, n_classes, n_trials, stimulus, label, rng, searched) for name in names]
     (path / "panels").mkdir(parents=True)
     pd.concat([results for results, _ in tables]).to_parquet(path / "results.parquet", index=False)
     pd.concat([predictions for _, predictions in tables]).to_parquet(path / "predictions.parquet", index=False)
-    (path / "config.yaml").write_text(yaml.safe_dump({"sources": names, "stimulus": stimulus, "seed": 0}))
+    tuning = {"tuning": SEARCH} if searched else {}
+    (path / "config.yaml").write_text(yaml.safe_dump({"sources": names, "stimulus": stimulus, "seed": 0, **tuning}))
+    if searched:
+        tried = make_candidates(searched, sessions=names) if candidates is None else candidates
+        tried.to_parquet(path / "candidates.parquet", index=False)
     provenance = {"versions": {"spikesight": "0.1.0"}, "git_commit": None, "inputs": [{"path": names[0], "size": 3}]}
     (path / "provenance.json").write_text(json.dumps(provenance))
     cards = [_card(name, n_classes, n_trials, stimulus, area, panels) for name in names]
@@ -44,15 +57,22 @@ def write_run(
 
 
 def _tables(
-    session: str, n_classes: int, n_trials: int, stimulus: str, label: str, rng: np.random.Generator
+    session: str,
+    n_classes: int,
+    n_trials: int,
+    stimulus: str,
+    label: str,
+    rng: np.random.Generator,
+    searched: tuple[str, ...],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     results, predictions = [], []
     shown = rng.permutation(np.arange(n_trials) % n_classes)
     common = {"session": session, "seed": 0}
     for decoder, reached in REACHED.items():
         kinds = ["reference"] if decoder in ("chance", "oracle") else ["tuned", "default"]
+        kinds += ["searched"] if decoder in searched else []
         for selection in kinds:
-            right = rng.random(n_trials) < reached - (0.05 if selection == "default" else 0)
+            right = rng.random(n_trials) < reached + {"default": -0.05, "searched": 0.03}.get(selection, 0)
             decoded = np.where(right, shown, (shown + rng.integers(1, n_classes, n_trials)) % n_classes)
             row = {**common, "decoder": decoder, "selection": selection}
             frame = pd.DataFrame({"trial": np.arange(n_trials) + 100, "row": np.arange(n_trials)})
@@ -65,11 +85,13 @@ def _tables(
             for fold, own in frame.groupby("fold"):
                 scores = {"accuracy": own["correct"].mean(), "balanced_accuracy": own["correct"].mean()}
                 sizes = {"n_train": n_trials - len(own), "n_test": len(own), "n_classes": n_classes, "n_units": 40}
+                inner = {"inner_accuracy": 0.7 if selection == "searched" else np.nan} if searched else {}
                 results.append(
-                    {**row, **scores, **sizes, "top5_accuracy": 0.9, "chance": 1 / n_classes, "n_bins": 1, "fold": fold,
+                    {**row, **inner, **scores, **sizes, "top5_accuracy": 0.9, "chance": 1 / n_classes,
+                     "n_bins": 1, "fold": fold,
                      "fit_seconds": 0.5, "predict_seconds": 0.1, "params": "{}", "splitter": "block-kfold", "gap": 10,
                      "blanks": "kept", "stimulus": stimulus, "target": "frame",
-                     "n_candidates": 5 if selection == "tuned" else 1}
+                     "n_candidates": {"tuned": 5, "searched": 24}.get(selection, 1)}
                 )  # fmt: skip
     return pd.DataFrame(results), pd.concat(predictions)
 

@@ -3,6 +3,7 @@
 from types import FunctionType, MethodType, ModuleType
 
 import numpy as np
+import pandas as pd
 import torch
 
 
@@ -16,6 +17,8 @@ def state(value):
         return ("tensor", str(value.dtype), tuple(value.shape), value.requires_grad, bits)
     if isinstance(value, np.ndarray) and value.dtype != object:
         return ("array", value.dtype.str, value.shape, value.tobytes())
+    if isinstance(value, pd.DataFrame):
+        return ("table", state({str(name): value[name].tolist() for name in value}))
     if isinstance(value, float | np.floating):
         return ("float", np.float64(value).tobytes())
     if value is None or isinstance(value, bool | int | str | bytes | np.generic | np.dtype):

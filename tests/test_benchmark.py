@@ -131,7 +131,8 @@ def without_seconds(results):
 
 def test_evaluate_gives_a_row_per_fold_and_a_row_per_test_trial():
     dataset = session(labels=list("abcdef"))
-    results, predictions, failures = evaluate("logistic", dataset, SPLITTER, seed=4)
+    results, predictions, failures, candidates = evaluate("logistic", dataset, SPLITTER, seed=4)
+    assert candidates.empty
     assert tuple(results.columns) == RESULT_COLUMNS
     assert tuple(predictions.columns) == PREDICTION_COLUMNS
     assert failures.empty

@@ -21,7 +21,7 @@ from lab_counts import write_lab_counts
 from spikesight.cli import app
 from spikesight.decoders import registry
 
-COMMANDS = ("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo")
+COMMANDS = ("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm")
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
 
@@ -96,7 +96,7 @@ def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
-    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume\n"
+    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume (searches: with --resume)\n"
 
 
 def test_version_is_printed() -> None:
@@ -317,6 +317,12 @@ def test_a_session_without_the_stimulus_names_those_it_has(session_file: Path, t
     assert "natural_scenes" in words
 
 
+def test_an_address_of_ray_that_is_none_is_refused_before_anything_is_written(counts: Path, tmp_path: Path) -> None:
+    refused = failed("benchmark", counts, "--ray", "nowhere", "--out", tmp_path / "run")
+    assert "expected 'local', 'auto' or 'host:port'" in refused
+    assert not (tmp_path / "run").exists()
+
+
 def test_wrong_usage_exits_with_2() -> None:
     failed("benchmark", "--no-such-option", code=2)
     assert "give one or more FILEs, or --config with sources" in failed("benchmark", code=2)
@@ -395,7 +401,7 @@ def test_a_request_to_terminate_leaves_no_worker_behind(tmp_path: Path) -> None:
         process.terminate()
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert told.endswith("stopped; start the same command again to resume\n")
+    assert told.endswith("stopped; start the same command again to resume (searches: with --resume)\n")
     assert "Warning" not in told
     for _ in range(200):
         try:

@@ -167,7 +167,8 @@ def test_a_config_is_frozen() -> None:
 def test_the_directory_of_a_run_is_named_after_its_question() -> None:
     config = BenchmarkConfig(sources=(Path("x/a.nwb"), Path("b.nwb")), stimulus="gabors", target=("x", "y"))
     assert re.fullmatch(r"a-and-1-more-gabors-x-y-[0-9a-f]{6}", config.run_directory().name)
-    assert config.model_copy(update={"jobs": 3}).run_directory() == config.run_directory()
+    for running in ({"jobs": 3}, {"ray": "local"}, {"time_limit": 5.0}):
+        assert config.model_copy(update=running).run_directory() == config.run_directory()
     assert config.model_copy(update={"gap": 3}).run_directory() != config.run_directory()
     elsewhere = config.model_copy(update={"sources": (Path("y/a.nwb"), Path("b.nwb"))})
     assert elsewhere.run_directory() != config.run_directory()

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spikesight.leaderboard import mean_leaderboard, session_leaderboard
+from spikesight.leaderboard import mean_leaderboard, most_thorough, session_leaderboard
 from spikesight.statistics import block_bootstrap, paired_difference
 
 MINUS_BEST = ["minus_best", "minus_best_low", "minus_best_high"]
@@ -132,3 +132,18 @@ def test_differences_over_sessions_are_those_of_student() -> None:
     ridge, lda = ([np.mean(runs[f"s{at}", name]) for at in range(3)] for name in ("ridge", "lda"))
     assert table.loc["ridge", MINUS_BEST].tolist() == pytest.approx(list(paired_difference(ridge, lda)[:3]))
     assert table.loc["lda", MINUS_BEST].isna().all()
+
+
+def test_the_most_thorough_rows_are_searched_ones_else_tuned_else_default_and_references() -> None:
+    rows = [("a", "searched"), ("a", "tuned"), ("a", "default"), ("b", "default"), ("b", "tuned"), ("c", "default"),
+            ("oracle", "reference")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["decoder", "selection"])
+    kept = most_thorough(table).to_numpy().tolist()
+    assert kept == [["a", "searched"], ["b", "tuned"], ["c", "default"], ["oracle", "reference"]]
+
+
+def test_searched_rows_compete() -> None:
+    results, predictions = _run({("s", "lda"): [1] * 8, ("s", "ridge"): [0] * 8})
+    results["selection"] = predictions["selection"] = "searched"
+    table = session_leaderboard(results, predictions).set_index("decoder")
+    assert table["minus_best"].isna().tolist() == [True, False]

@@ -1,31 +1,15 @@
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from example_run import write_run
+from page_reading import EVIL, data_of, markup_of, opened
 from spikesight.errors import RunDirectoryError
 from spikesight.report import render, write_report
 from spikesight.run_record import read_run
-
-EVIL = "</script><img onerror=x>"
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-
-def _data(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    return dict(json.loads(found.group(1)))
-
-
-def _markup(page: str) -> str:
-    """The page without what its scripts hold."""
-    return re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
 
 
 def test_write_report_writes_one_page_into_the_run_directory(tmp_path: Path) -> None:
@@ -36,7 +20,7 @@ def test_write_report_writes_one_page_into_the_run_directory(tmp_path: Path) -> 
 
 
 def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
-    markup = _markup(render(read_run(write_run(tmp_path / "run"))))
+    markup = markup_of(render(read_run(write_run(tmp_path / "run"))))
     header = re.sub(r"<[^>]+>|\s+", " ", markup[markup.index("<header>") : markup.index("</header>")])
     assert "Which frame of natural_scenes was shown?" in header
     assert re.search(r"\d\d\.\d\s% +of test trials are decoded correctly by +fa-lda", header)
@@ -49,7 +33,7 @@ def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
 
 def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
-    markup = _markup(render(record))
+    markup = markup_of(render(record))
     board = markup[markup.index('<table class="board">') : markup.index("</table>")]
     assert board.count("<tr") == 1 + len(record.per_session)
     for row in record.per_session.itertuples():
@@ -60,7 +44,7 @@ def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> N
 
 def test_the_table_holds_the_difference_of_every_row_to_the_best(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
-    board = _markup(render(record)).replace("\N{MINUS SIGN}", "-")
+    board = markup_of(render(record)).replace("\N{MINUS SIGN}", "-")
     assert '<th scope="col" class="n">minus best [95 %]</th>' in board
     names = ["minus_best", "minus_best_low", "minus_best_high"]
     differences = 100 * record.per_session[names].dropna().to_numpy()
@@ -70,7 +54,7 @@ def test_the_table_holds_the_difference_of_every_row_to_the_best(tmp_path: Path)
 
 
 def test_the_card_says_what_was_left_out_and_why(tmp_path: Path) -> None:
-    markup = re.sub(r"<[^>]+>", "", _markup(render(read_run(write_run(tmp_path / "run")))))
+    markup = re.sub(r"<[^>]+>", "", markup_of(render(read_run(write_run(tmp_path / "run")))))
     for words in ("quality: 12", "isi_violations_maximum: 3", "invalid times: 2", "Filters: quality = good"):
         assert words in markup
 
@@ -85,7 +69,7 @@ def test_a_panel_without_data_is_left_out_with_its_reason(tmp_path: Path) -> Non
 
 def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
-    confusion = _data(render(record))["sessions"][0]["confusion"]
+    confusion = data_of(render(record))["sessions"][0]["confusion"]
     assert confusion["labels"] == [str(label) for label in range(12)]
     row = confusion["rows"][confusion["first"]]
     assert (row["decoder"], row["selection"]) == ("fa-lda", "tuned")
@@ -100,7 +84,7 @@ def test_confusion_matrices_beyond_the_budget_are_left_out_and_that_is_said(
 ) -> None:
     monkeypatch.setattr("spikesight.report.MOST_CONFUSION_CELLS", 150)
     page = render(read_run(write_run(tmp_path / "run")))
-    confusion = _data(page)["sessions"][0]["confusion"]
+    confusion = data_of(page)["sessions"][0]["confusion"]
     assert len(confusion["rows"]) + confusion["left_out"] == 8
     assert confusion["rows"]
     assert f"{confusion['left_out']} more are in predictions.parquet" in page
@@ -110,7 +94,7 @@ def test_several_sessions_have_a_mean_leaderboard_and_a_chooser(tmp_path: Path) 
     page = render(read_run(write_run(tmp_path / "run", n_sessions=3)))
     assert "Leaderboard, mean over 3 sessions" in page
     assert re.findall(r'<option value="(\d)">session \d', page) == ["0", "1", "2"]
-    assert [row["n_sessions"] for row in _data(page)["overSessions"]] == [3] * 8
+    assert [row["n_sessions"] for row in data_of(page)["overSessions"]] == [3] * 8
 
 
 def test_failed_cells_are_named(tmp_path: Path) -> None:
@@ -123,21 +107,21 @@ def test_failed_cells_are_named(tmp_path: Path) -> None:
 
 def test_a_run_of_references_alone_has_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("example_run.REACHED", {"chance": 0.1})
-    assert "Only references were run." in _markup(render(read_run(write_run(tmp_path / "run"))))
+    assert "Only references were run." in markup_of(render(read_run(write_run(tmp_path / "run"))))
 
 
 def test_every_string_of_a_file_is_escaped_in_html_and_in_json(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", stimulus=EVIL, area=EVIL, label=f"{EVIL} {{}}", session=f"{EVIL} {{}}")
     page = render(read_run(run))
     assert EVIL not in page
-    assert "<img" not in _markup(page)
-    data = _data(page)
+    assert "<img" not in markup_of(page)
+    data = data_of(page)
     assert data["sessions"][0]["id"] == f"{EVIL} 0"
     assert data["sessions"][0]["raster"]["units"][0][1] == EVIL
 
 
 def test_the_page_names_no_address_to_load_from(tmp_path: Path) -> None:
-    markup = _markup(render(read_run(write_run(tmp_path / "run"))))
+    markup = markup_of(render(read_run(write_run(tmp_path / "run"))))
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', markup)
     assert "@import" not in markup
     assert "url(" not in markup
@@ -163,10 +147,11 @@ def test_a_run_that_was_stopped_is_refused_with_what_to_do(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["results.parquet", "predictions.parquet", "config.yaml", "sessions.json", "provenance.json"]
+    "name",
+    ["candidates.parquet", "results.parquet", "predictions.parquet", "config.yaml", "sessions.json", "provenance.json"],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
-    run = write_run(tmp_path / "run")
+    run = write_run(tmp_path / "run", searched=("lda",))
     (run / name).write_text("{[")
     with pytest.raises(RunDirectoryError, match=re.escape(name)):
         write_report(run)
@@ -183,33 +168,8 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "run"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no chromium on this machine: install it to open the report as a reader does")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def _opened(browser: Any, path: Path, width: int = 1280) -> tuple[Any, list[str]]:
-    """Open a page; return it and everything that it complained of or asked the network for."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: heard.append(f"error: {error}"))
-    page.on("request", lambda request: heard.append(request.url) if not request.url.startswith("file:") else None)
-    page.goto(path.as_uri())
-    page.wait_for_selector("html[data-drawn]", timeout=30_000)
-    return page, heard
-
-
 def test_a_browser_draws_every_panel_without_network_or_complaint(tmp_path: Path, browser: Any) -> None:
-    page, heard = _opened(browser, write_report(write_run(tmp_path / "run")))
+    page, heard = opened(browser, write_report(write_run(tmp_path / "run")))
     drawn = page.eval_on_selector_all(".js-plotly-plot", "plots => plots.length")
     assert drawn == 4 + 4  # leaderboard, rates, confusion, classes; a raster of each of four classes
     assert page.locator('[data-plot="leaderboard"] .point').count() >= 8
@@ -224,7 +184,7 @@ def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, bro
     run = write_run(
         tmp_path / "run", n_sessions=2, stimulus=EVIL, area=EVIL, label=f"{EVIL}{{}}", session=f"{EVIL} {{}}"
     )
-    page, heard = _opened(browser, write_report(run))
+    page, heard = opened(browser, write_report(run))
     assert page.locator("img").count() == 0
     assert EVIL in page.locator("h1").inner_text()
     page.select_option("#session", "1")
@@ -235,7 +195,7 @@ def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, bro
 
 
 def test_a_window_made_as_narrow_as_a_phone_neither_scrolls_sideways_nor_overlaps(tmp_path: Path, browser: Any) -> None:
-    page, heard = _opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")))
+    page, heard = opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")))
     page.set_viewport_size({"width": 380, "height": 800})
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380

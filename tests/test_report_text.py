@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from example_run import write_run
-from spikesight.report_text import methods
+from spikesight.report_text import headline, methods
 from spikesight.run_record import RunRecord, read_run
 from spikesight.terminal import leaderboard_tables
 
@@ -100,3 +100,94 @@ def test_the_terminal_shows_differences_in_a_table_that_fits_118_columns(record:
     row = record.per_session.query("decoder == 'lda' and selection == 'tuned'").iloc[0]
     values = [100 * row[name] for name in ("minus_best", "minus_best_low", "minus_best_high")]
     assert "{:+.1f} [{:+.1f}, {:+.1f}]".format(*values) in shown.get()
+
+
+def _terminal(record: RunRecord) -> str:
+    from rich.console import Console
+
+    console = Console(width=200)
+    with console.capture() as shown:
+        for table in leaderboard_tables(record):
+            console.print(table)
+    return shown.get()
+
+
+def test_the_table_of_sessions_shows_one_value_for_each_decoder_whatever_ways_its_constants_were_set(
+    tmp_path: Path,
+) -> None:
+    record = read_run(write_run(tmp_path / "run", n_sessions=2, searched=("lda",)))
+    shown = _terminal(record)
+    by_session = shown[shown.index("half its interval") :]
+    assert by_session.startswith("half its interval, searched or else tuned")
+    for shown_row in ("decoder == 'lda' and selection == 'searched'", "decoder == 'fa-lda' and selection == 'tuned'"):
+        own = record.per_session.query(shown_row)
+        assert all(f"{100 * value:.1f} ±" in by_session for value in own["accuracy"])
+    assert by_session.count("±") == 2 * 5  # five decoders in two sessions
+    without = _terminal(read_run(write_run(tmp_path / "other", n_sessions=2)))
+    assert "half its interval, tuned  " in without
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+    return read_run(write_run(tmp_path_factory.mktemp("searched") / "run", searched=("fa-lda", "lda")))
+
+
+def _with_settings(record: RunRecord, **settings: Any) -> str:
+    tuning = {key: value for key, value in {**record.config["tuning"], **settings}.items() if value is not None}
+    return " ".join(methods(replace(record, config={**record.config, "tuning": tuning})))
+
+
+def test_the_answer_says_that_constants_were_searched(searched: RunRecord) -> None:
+    best = searched.per_session.assign(selection=lambda rows: rows["selection"].replace("tuned", "searched"))
+    assert headline(replace(searched, per_session=best))["how"].startswith("(constants searched on training trials;")
+
+
+def test_methods_describe_the_search_that_was_made(searched: RunRecord) -> None:
+    text = " ".join(methods(searched))
+    assert "Rows marked tuned chose their constants on training trials alone, each decoder from 5 candidates." in text
+    assert (
+        "Rows marked searched: on the training trials of each outer fold Optuna's TPESampler, a tree-structured Parzen "
+        "estimator (Bergstra et al. 2011), chose up to 24 candidates, within 20 minutes a fold. A candidate's inner "
+        "accuracy is the mean over contiguous inner folds of these trials."
+    ) in text
+    assert "not among the best 1/3 of those that had been trained as far were stopped" in text
+    assert "ASHA, Li et al. 2020; grace period 3, reduction factor 3" in text
+    assert "its test trials were read once" in text
+    states = searched.candidates["state"].value_counts()
+    assert (
+        f"Of 96 candidates in all {states['finished']} finished, {states['pruned']} were pruned, and 4 failed." in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("search", "named"),
+    [
+        ("optuna-gp", "Optuna's GPSampler, a Gaussian process of what earlier candidates reached, chose up to 24"),
+        ("random", "random search (Bergstra and Bengio 2012) drew up to 24 candidates"),
+        ("hebo", "HEBO, Bayesian optimisation with a warped Gaussian process (Cowen-Rivers et al. 2022), chose"),
+        ("of-their-own", "the search of-their-own chose up to 24 candidates"),
+    ],
+)
+def test_methods_name_the_search(searched: RunRecord, search: str, named: str) -> None:
+    assert named in _with_settings(searched, search=search)
+
+
+def test_methods_say_nothing_of_settings_that_a_run_did_not_keep(searched: RunRecord) -> None:
+    config = {key: value for key, value in searched.config.items() if key != "tuning"}
+    text = " ".join(methods(replace(searched, config=config, candidates=None)))
+    assert "Rows marked searched: on the training trials of each outer fold a search chose candidates. A candid" in text
+    assert "minutes" not in text
+    assert "ASHA" not in text
+    assert "None" not in text
+    assert "in all" not in text
+
+
+def test_methods_say_where_no_candidate_was_stopped_early(searched: RunRecord) -> None:
+    text = _with_settings(searched, scheduler="none", budget=None)
+    assert "None was stopped early." in text
+    assert "ASHA" not in text
+    assert "minutes" not in text
+
+
+def test_methods_of_a_run_without_a_search_do_not_speak_of_one(record: RunRecord) -> None:
+    assert "searched" not in " ".join(methods(record))

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from spikesight.experiment import run_benchmark
     from spikesight.report import write_report
     from spikesight.run_record import read_run
+    from spikesight.search_space import Choice, Range
     from spikesight.splits import BlockKFold, LastBlock, RepeatKFold
     from spikesight.tracking import RunDirectory
+    from spikesight.tuning import tune
+    from spikesight.tuning_config import TuningConfig
 
 __version__ = "0.1.0"
 
@@ -33,13 +36,16 @@ _HOME = {
     "Benchmark": "benchmark",
     "BenchmarkConfig": "config",
     "BlockKFold": "splits",
+    "Choice": "search_space",
     "Detrending": "detrending",
     "LastBlock": "splits",
+    "Range": "search_space",
     "RepeatKFold": "splits",
     "RunDirectory": "tracking",
     "Session": "data.session",
     "SpikesightError": "errors",
     "Trials": "data.presentations",
+    "TuningConfig": "tuning_config",
     "UnitFilters": "data.unit_filters",
     "add_context": "data.context",
     "bin_periods": "data.binning",
@@ -53,6 +59,7 @@ _HOME = {
     "select_trials": "data.presentations",
     "simulate_session": "data.simulation",
     "to_arrays": "data.arrays",
+    "tune": "tuning",
     "write_counts": "data.counts",
     "write_report": "report",
     "write_session": "data.nwb_write",
@@ -63,13 +70,16 @@ __all__ = [
     "Benchmark",
     "BenchmarkConfig",
     "BlockKFold",
+    "Choice",
     "Detrending",
     "LastBlock",
+    "Range",
     "RepeatKFold",
     "RunDirectory",
     "Session",
     "SpikesightError",
     "Trials",
+    "TuningConfig",
     "UnitFilters",
     "add_context",
     "bin_periods",
@@ -83,6 +93,7 @@ __all__ = [
     "select_trials",
     "simulate_session",
     "to_arrays",
+    "tune",
     "write_counts",
     "write_report",
     "write_session",

@@ -1,39 +1,29 @@
 """Sessions x decoders x folds: on equal terms, in parallel, resumable."""
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-import joblib
 import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from spikesight import schema
-from spikesight.cells import Cell, Keep, Outcome, attempt, attempt_named, attempt_quietly, name_cells, row_of
+from spikesight.cells import Cell, Keep, attempt, name_cells
+from spikesight.cluster import LOCAL
 from spikesight.detrending import Detrending
-from spikesight.entrants import entrants, has_graph
-from spikesight.errors import ConfigError, WorkerError
+from spikesight.entrants import Searches, entrants
+from spikesight.errors import ConfigError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
-from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, TUNED, Contender
-from spikesight.graph_records import GraphCell, write_graphs
+from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
+from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
+from spikesight.graph_records import write_graphs
+from spikesight.ray_executor import on_ray
+from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row
+from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
-
-FAILURE_COLUMNS: Final = ("session", "decoder", "selection", "fold", "seed", "error")
-
-BYTES_PER_PROCESS: Final = 250 * 1024**2
-"""An interpreter with the libraries that decoders need."""
-WORKING_COPIES: Final = 6
-"""Float64 copies of a session's trials that a decoder holds while fitted: measured were 5 (fa-lda) to 6 (ridge)."""
-
-NOT_RUN: Final = "not run: the time limit was over; start the same command again to go on"
-
-OnCell = Callable[[int, int, Mapping[str, Any]], object]
 
 
 class Evaluation(NamedTuple):
@@ -47,11 +37,14 @@ class Evaluation(NamedTuple):
         One row per test trial of each of these: ``PREDICTION_COLUMNS``.
     failures
         One row per fold in which a decoder raised, with the reason: ``FAILURE_COLUMNS``. Empty when all went well.
+    candidates
+        One row per candidate of every search (columns: `spikesight.tuning_results`). Empty without searches.
     """
 
     results: pd.DataFrame
     predictions: pd.DataFrame
     failures: pd.DataFrame
+    candidates: pd.DataFrame
 
 
 def evaluate(
@@ -63,6 +56,7 @@ def evaluate(
     candidates: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
     detrending: Detrending | None = None,
+    search: Search | None = None,
 ) -> Evaluation:
     """Score one decoder on one session, fold by fold, in this process.
 
@@ -75,13 +69,16 @@ def evaluate(
     splitter
         How test trials are set aside; None means ``BlockKFold()``.
     selection
-        ``"default"``, or ``"tuned"``: constants are chosen on training trials among the candidates.
+        ``"default"``; ``"tuned"``: constants are chosen on training trials among the candidates; ``"searched"``: what
+        ``search`` finds there.
     candidates
         Parameters to choose from, for a ``decoder`` that is not a name.
     seed
         Value of every ``random_state`` in the decoder.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    search
+        What looks for constants.
 
     Returns
     -------
@@ -96,9 +93,9 @@ def evaluate(
         If a decoder that has fewer than two candidates is to be tuned.
     """
     if isinstance(decoder, str):
-        entrant = contender(decoder, selection)
+        entrant = contender(decoder, selection, search=search)
     else:
-        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},))
+        entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},), search)
     if selection == TUNED and entrant.n_compared < FEWEST_CANDIDATES:
         raise ConfigError(
             f"to tune {entrant.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "
@@ -106,12 +103,12 @@ def evaluate(
         )
     splitter = BlockKFold() if splitter is None else splitter
     problem = as_problem(dataset, detrending=detrending)
-    folds = _checked_folds(problem, splitter, tuned=selection == TUNED)
+    folds = _checked_folds(problem, splitter, tuned=selection in (TUNED, SEARCHED))
     cells = [Cell(entrant, fold, rows, "") for fold, rows in enumerate(folds)]
     with threadpool_limits(1):  # as in a run: small products take many times longer on several busy cores
         outcomes = [attempt(cell, problem, splitter, seed) for cell in cells]
     failures = [
-        _failure(cell, problem.session, seed, outcome)
+        failure_row(cell, problem.session, seed, outcome)
         for cell, outcome in zip(cells, outcomes, strict=True)
         if outcome.error
     ]
@@ -119,6 +116,11 @@ def evaluate(
         _stack([outcome.result for outcome in outcomes if outcome.result is not None], RESULT_COLUMNS),
         _stack([outcome.predictions for outcome in outcomes if outcome.predictions is not None], PREDICTION_COLUMNS),
         pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)),
+        stack_candidates(
+            (SearchCell("", problem.session, entrant.name, cell.fold, seed), outcome.candidates)
+            for cell, outcome in zip(cells, outcomes, strict=True)
+            if outcome.candidates is not None
+        ),
     )
 
 
@@ -136,14 +138,17 @@ class Benchmark:
     splitter
         How test trials are set aside.
     selections
-        ``"tuned"``, ``"default"`` or both. A decoder with fewer than two candidates has a default row in any case and
-        never a tuned one.
+        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with nothing to choose from has a default row
+        in their place.
     references
         More reference rows: per session id, unfitted estimators by name (the oracle of a simulation).
     seed
         Value of every ``random_state``.
     jobs
-        Processes at a time, each with one BLAS thread.
+        Processes at a time, each with one BLAS thread. A Ray cluster that is joined has as many as it has cores.
+    ray
+        Attempt cells as tasks of Ray: ``"local"``, or the address of a cluster that is joined, whose nodes see the run
+        directory. None does without.
     save_decoders
         Keep every fitted decoder in the run directory, as ``decoders/<part>``.
     time_limit
@@ -151,6 +156,11 @@ class Benchmark:
         them. None means no limit.
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    params
+        Constants in place of defaults, by decoder.
+    searches
+        Makes what looks for constants, where ``"searched"`` is asked. Searches are done one after the other, and share
+        the machines out among their candidates.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -160,20 +170,23 @@ class Benchmark:
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = 0
     jobs: int = 1
+    ray: str | None = None
     save_decoders: bool = False
     time_limit: float | None = None
     detrending: Detrending | None = None
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    searches: Searches | None = None
 
     def memory_estimate(self) -> int:
-        """Bytes of memory that a run needs, roughly: trials, their shared copy, and what each process works on."""
+        """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
         shapes = [
             (trials[schema.SPIKE_COUNTS].size, trials[schema.SPIKE_COUNTS].nbytes) for trials in self.datasets.values()
         ]
         largest, stored = (max(values, default=0) for values in zip(*shapes, strict=True))
         everything = sum(n_bytes for _, n_bytes in shapes)
-        shared = stored if self.jobs > 1 else 0
-        copies = WORKING_COPIES + (self.detrending is not None)
-        return int(everything + shared + self.jobs * (BYTES_PER_PROCESS + copies * 8 * largest))
+        shared = stored if self.jobs > 1 or self.ray is not None else 0
+        here = 0 if self.ray not in (None, LOCAL) else self.jobs
+        return int(everything + shared + here * working_memory(largest, detrended=self.detrending is not None))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
@@ -206,115 +219,53 @@ class Benchmark:
             If a decoder is not registered.
         DataError
             If a session is not fit for the folds. Nothing has been fitted then.
+        ClusterError
+            If the Ray cluster does not answer, refuses, or has no node that a cell fits on.
         WorkerError
-            If a worker process died, most likely for lack of memory.
+            If a worker process died, most likely for lack of memory; with Ray, several times.
         """
-        tuned = TUNED in self.selections
-        folds: dict[str, list[Fold]] = {}
-        contenders: dict[str, list[Contender]] = {}
-        for session in self.datasets:
-            problem = self._problem(session)
-            folds[session] = _checked_folds(problem, self.splitter, tuned=tuned)
-            references = self.references.get(session, {})
-            contenders[session] = entrants(self.decoders, self.selections, references, problem)
-        total = sum(len(folds[session]) * len(contenders[session]) for session in self.datasets)
-        run.log("benchmark started", cells=total, jobs=self.jobs)
-        tell = _Progress(total, on_cell)
-        deadline = time.monotonic() + (math.inf if self.time_limit is None else self.time_limit)
-        parts: list[str] = []
-        graphs: list[GraphCell] = []
-        failures: list[dict[str, Any]] = []
-        for session in self.datasets:
-            problem = self._problem(session)
-            cells = name_cells(contenders[session], problem, folds[session], self.splitter, self.seed)
-            parts += [cell.part for cell in cells]
-            finished = run.finished_parts()
-            for cell in cells:
-                if cell.part in finished:
-                    tell(row_of(run.read_part(cell.part)[0]))
-            missing = [cell for cell in cells if cell.part not in finished]
-            for cell, outcome in self._outcomes(missing, problem, run.path, deadline):
-                row = _record(run, cell, session, self.seed, outcome)
-                if outcome.error:
-                    failures.append(row)
-                tell(row)
-            graphs += _graph_cells(cells, session)
+        with self._executor() as attempts:
+            total = sum(self._count_cells(session) for session in self.datasets)
+            run.log("benchmark started", cells=total, jobs=self.jobs, ray=self.ray)
+            plan = RunPlan(run, total, self.seed, on_cell=on_cell, time_limit=self.time_limit)
+            terms = Terms(self.splitter, self.seed, Keep(run.path.resolve(), self.save_decoders))
+            batches = (self._batch(session, plan) for session in self.datasets)
+            attempts = attempts if self.searches is None else searches_here(attempts)
+            try:
+                with closing(attempts(batches, terms)) as outcomes:
+                    for cell, outcome in outcomes:
+                        plan.record(cell, outcome)
+            finally:  # Ctrl-C too leaves the best so far
+                candidates = write_candidates(run, plan.searches)
+            plan.record_not_run()
         finished = run.finished_parts()
-        areas = {session: _areas(dataset) for session, dataset in self.datasets.items()} if graphs else {}
-        write_graphs(run, [cell for cell in graphs if cell.part in finished], areas)
-        return _assemble(run, parts, failures)
+        write_graphs(run, [cell for cell in plan.graphs if cell.part in finished], plan.areas)
+        return _assemble(run, plan, candidates)
 
-    def _problem(self, session: str) -> Problem:
-        return as_problem(self.datasets[session], session, self.detrending)
+    def _executor(self) -> AbstractContextManager[Attempts]:
+        if self.ray is not None:
+            return on_ray(self.ray, self.jobs)
+        return this_process() if self.jobs == 1 else processes(self.jobs)
 
-    def _outcomes(
-        self, cells: list[Cell], problem: Problem, folder: Path, deadline: float
-    ) -> Iterator[tuple[Cell, Outcome]]:
-        """Attempt cells in this process or in others, in the order in which they end; then those that were too late."""
-        # The slow ones first: the last minutes are then filled by quick ones.
-        order = sorted(cells, key=lambda cell: cell.contender.selection != TUNED)
-        keep = Keep(folder, self.save_decoders)
-        begun: set[str] = set()
+    def _count_cells(self, session: str) -> int:
+        """Check a session before hours of work; count what there is to do."""
+        _, folds, contenders = self._terms_of(session, self.datasets[session])
+        return len(folds) * len(contenders)
 
-        def in_time() -> Iterator[Cell]:
-            for cell in order:
-                if time.monotonic() >= deadline:
-                    return
-                begun.add(cell.part)
-                yield cell
+    def _batch(self, session: str, plan: RunPlan) -> Batch:
+        dataset = self.datasets[session]
+        problem, folds, contenders = self._terms_of(session, dataset)
+        cells = name_cells(contenders, problem, folds, self.splitter, self.seed)
+        return Batch(problem, plan.missing(session, cells, _areas(dataset)))
 
-        if self.jobs == 1:
-            with threadpool_limits(1):
-                for cell in in_time():
-                    yield cell, attempt_quietly(cell, problem, self.splitter, self.seed, keep)
-        else:
-            yield from self._in_processes(in_time(), problem, keep)
-        for cell in order:
-            if cell.part not in begun:
-                yield cell, Outcome(None, None, NOT_RUN)
-
-    def _in_processes(self, cells: Iterator[Cell], problem: Problem, keep: Keep) -> Iterator[tuple[Cell, Outcome]]:
-        with joblib.parallel_config("loky", inner_max_num_threads=1):
-            # Arrays over a megabyte reach the workers as one memory-mapped file, not as a copy per cell.
-            parallel = joblib.Parallel(n_jobs=self.jobs, return_as="generator_unordered")
-        place: dict[str, Cell] = {}
-
-        def tasks() -> Iterator[Any]:
-            for cell in cells:
-                place[cell.part] = cell
-                yield joblib.delayed(attempt_named)(cell, problem, self.splitter, self.seed, keep)
-
-        try:
-            for part, outcome in parallel(tasks()):
-                yield place[part], outcome
-        except BrokenProcessPool as error:
-            raise WorkerError(
-                f"a worker process died while decoding session {problem.session!r}, most likely because memory ran "
-                f"out ({self.jobs} at a time). Finished cells are kept: run again, with fewer jobs, to continue."
-            ) from error
-
-
-class _Progress:
-    """Counts cells for the caller's callback."""
-
-    def __init__(self, total: int, on_cell: OnCell | None) -> None:
-        self._done = 0
-        self._total = total
-        self._on_cell = on_cell
-
-    def __call__(self, row: Mapping[str, Any]) -> None:
-        self._done += 1
-        if self._on_cell is not None:
-            self._on_cell(self._done, self._total, row)
-
-
-def _graph_cells(cells: Sequence[Cell], session: str) -> list[GraphCell]:
-    """Cells that keep a graph."""
-    return [
-        GraphCell(cell.part, session, cell.contender.name, cell.contender.selection, cell.fold)
-        for cell in cells
-        if cell.contender.selection != REFERENCE and has_graph(type(cell.contender.estimator))
-    ]
+    def _terms_of(self, session: str, dataset: xr.Dataset) -> tuple[Problem, list[Fold], list[Contender]]:
+        problem = as_problem(dataset, session, self.detrending)
+        folds = _checked_folds(problem, self.splitter, tuned=not {TUNED, SEARCHED}.isdisjoint(self.selections))
+        references = self.references.get(session, {})
+        contenders = entrants(
+            self.decoders, self.selections, references, problem, params=self.params, searches=self.searches
+        )
+        return problem, folds, contenders
 
 
 def _areas(dataset: xr.Dataset) -> dict[Any, str]:
@@ -333,39 +284,20 @@ def _checked_folds(problem: Problem, splitter: Splitter, *, tuned: bool) -> list
     return folds
 
 
-def _record(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:
-    """Write a cell's part and its line in the log; return its row."""
-    key = {"part": cell.part}
-    for warning in outcome.warnings:
-        run.log("warning", **key, warning=warning)
-    if outcome.result is None or outcome.predictions is None:
-        row = _failure(cell, session, seed, outcome)
-        run.log("cell failed", **key, error=outcome.error, traceback=outcome.traceback)
-        return row
-    run.write_part(cell.part, outcome.result, outcome.predictions)
-    row = row_of(outcome.result)
-    run.log("cell finished", **key, accuracy=row["accuracy"], fit_seconds=row["fit_seconds"])
-    return row
-
-
-def _failure(cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:
-    values = (session, cell.contender.name, cell.contender.selection, cell.fold, seed, outcome.error)
-    return dict(zip(FAILURE_COLUMNS, values, strict=True))
-
-
-def _assemble(run: RunDirectory, parts: Sequence[str], failures: Sequence[Mapping[str, Any]]) -> Evaluation:
+def _assemble(run: RunDirectory, plan: RunPlan, candidates: pd.DataFrame) -> Evaluation:
     """Put the parts together in the order of the plan, whatever the order in which they ended."""
     finished = run.finished_parts()
-    pairs = [run.read_part(part) for part in parts if part in finished]
+    pairs = [run.read_part(part) for part in plan.parts if part in finished]
+    failures = [plan.failures[part] for part in plan.parts if part in plan.failures]
     results = _stack([result for result, _ in pairs], RESULT_COLUMNS)
     predictions = _stack([prediction for _, prediction in pairs], PREDICTION_COLUMNS)
     run.write_table(PREDICTIONS, predictions)
-    run.write_json(FAILURES, list(failures))
+    run.write_json(FAILURES, failures)
     run.write_table(RESULTS, results)  # the last: a directory that has it is complete
     if not failures:
         run.remove_checkpoints()
     run.log("benchmark finished", cells=len(pairs), failed=len(failures))
-    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)))
+    return Evaluation(results, predictions, pd.DataFrame(failures, columns=list(FAILURE_COLUMNS)), candidates)
 
 
 def _stack(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

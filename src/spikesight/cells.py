@@ -35,13 +35,14 @@ class Cell(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result and the predictions of a cell, or the error and its traceback; and the warnings on the way."""
+    """The result and the predictions of a cell, or the error and its traceback; warnings; candidates of a search."""
 
     result: pd.DataFrame | None
     predictions: pd.DataFrame | None
     error: str = ""
     traceback: str = ""
     warnings: tuple[str, ...] = ()
+    candidates: pd.DataFrame | None = None
 
 
 def name_cells(
@@ -58,6 +59,8 @@ def name_cells(
         kind = f"{type(entrant.estimator).__module__}.{type(entrant.estimator).__qualname__}"
         constants = [entrant.estimator.get_params(), [dict(candidate) for candidate in entrant.candidates]]
         terms = [kind, estimator_digests(entrant.estimator), *constants]
+        if entrant.search is not None:
+            terms.append(dict(entrant.search.terms()))
         for fold, rows in enumerate(folds):
             digest = joblib.hash([*common, entrant.name, entrant.selection, terms, fold, rows])
             readable = f"{problem.session}-{entrant.name}-{entrant.selection}-fold{fold}"
@@ -87,7 +90,7 @@ def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: K
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
         reason = " ".join(str(error).split())
         return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
-    return Outcome(result, predictions)
+    return Outcome(result, predictions, candidates=fitted.chosen.candidates)
 
 
 def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> Outcome:

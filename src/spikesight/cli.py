@@ -3,18 +3,24 @@
 import signal
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import spikesight
-from spikesight import connectivity_cli
-from spikesight.config import BenchmarkConfig
+from spikesight import cli_options as options
+from spikesight import connectivity_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
+HOW_TO_RESUME = {
+    "benchmark": "; start the same command again to resume (searches: with --resume)",
+    "tune": "; start the same command again with --resume to go on",
+    **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
+}
+"""What a command that was stopped tells, by its name."""
 
 
 class _Group(TyperGroup):
@@ -25,11 +31,10 @@ class _Group(TyperGroup):
         try:
             with warnings.catch_warnings():
                 # What joblib says when a benchmark is stopped: it would hide the one line that helps.
-                warnings.filterwarnings("ignore", ".*(cancelled|not used)", UserWarning, r"joblib\.")
+                warnings.filterwarnings("ignore", ".*(cancelled|not used|worker stopped)", UserWarning, r"joblib\.")
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            resumes = ctx.invoked_subcommand in {"benchmark", "connectivity", "demo"}
-            typer.echo("stopped; start the same command again to resume" if resumes else "stopped", err=True)
+            typer.echo(f"stopped{HOW_TO_RESUME.get(ctx.invoked_subcommand, '')}", err=True)
             raise typer.Exit(INTERRUPTED) from stop
         except (SpikesightError, OSError, MemoryError) as error:
             if ctx.params.get("debug") or isinstance(error, BrokenPipeError):
@@ -45,38 +50,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 app.add_typer(connectivity_cli.app, name="connectivity")
-
-
-def _default(key: str) -> str:
-    """Write the default of an option as one would type it."""
-    value = BenchmarkConfig.model_fields[key].default
-    return f"Default: {','.join(value) if isinstance(value, tuple) else value}."
-
-
-RUN_DEFAULT = "Default: runs/ and a name made of the question."
-FILE_KINDS = (
-    "NWB file, or binned trials: .nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and "
-    "columns along trials, or with X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
-)
-File = Annotated[Path, typer.Argument(metavar="FILE", help=FILE_KINDS)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
-Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_scenes if not given.")]
-Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
-Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation. Default: 1.")]
-BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
-Window = Annotated[
-    tuple[float, float] | None,
-    typer.Option(help="Start and stop, s from the start of a presentation; one bin without --bin-size."),
-]
-Areas = Annotated[str | None, typer.Option(help="Keep units of these areas: VISp,VISl.")]
-Quality = Annotated[bool | None, typer.Option(help="Quality filters on units; by default on for NWB files only.")]
-Blanks = Annotated[
-    Literal["keep", "drop"] | None, typer.Option(help=f"Blank presentations: a class, or dropped. {_default('blanks')}")
-]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
-Assign = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")
-]
+app.command()(tune_cli.tune)
 
 
 def _version(wanted: bool) -> None:
@@ -96,7 +70,7 @@ def _root(
 
 
 @app.command()
-def inspect(file: File, quality: Quality = None, json: Json = False) -> None:
+def inspect(file: options.File, quality: options.Quality = None, json: options.Json = False) -> None:
     """Say what a file holds: units per area, stimuli, what filters drop."""
     from spikesight import terminal
     from spikesight.inspection import inspect_file
@@ -107,18 +81,18 @@ def inspect(file: File, quality: Quality = None, json: Json = False) -> None:
 
 @app.command("bin")
 def bin_(
-    file: File,
+    file: options.File,
     out: Annotated[Path, typer.Option(help="NetCDF file (.nc) to write.")],
-    stimulus: Stimulus = None,
-    target: Target = None,
-    bins: Bins = None,
-    bin_size: BinSize = None,
-    window: Window = None,
-    blanks: Blanks = None,
-    areas: Areas = None,
-    quality: Quality = None,
-    assignments: Assign = None,
-    json: Json = False,
+    stimulus: options.Stimulus = None,
+    target: options.Target = None,
+    bins: options.Bins = None,
+    bin_size: options.BinSize = None,
+    window: options.Window = None,
+    blanks: options.Blanks = None,
+    areas: options.Areas = None,
+    quality: options.Quality = None,
+    assignments: options.Assign = None,
+    json: options.Json = False,
 ) -> None:
     """Count spikes in the trials of one stimulus and write them as NetCDF."""
     from spikesight import terminal
@@ -127,9 +101,11 @@ def bin_(
     from spikesight.session_overview import session_card
     from spikesight.sources import load_source
 
-    options = {"sources": [file], "stimulus": stimulus, "target": _names(target), "n_bins": bins, "bin_size": bin_size}
-    more = {"window": window, "blanks": blanks, "areas": _names(areas, several=True), "quality": quality}
-    dataset = load_source(file, load_config(overrides={**options, **more}, assignments=assignments or ())).dataset
+    question = {"sources": [file], "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
+    units = {"areas": options.names(areas, several=True), "quality": quality}
+    config = load_config(overrides={**question, **binning, **units}, assignments=assignments or ())
+    dataset = load_source(file, config).dataset
     write_counts(dataset, out)
     card = {"out": str(out.resolve()), **session_card(dataset)}
     terminal.print_json(card) if json else terminal.print_card(card)
@@ -137,73 +113,78 @@ def bin_(
 
 @app.command()
 def benchmark(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=f"One or more. {FILE_KINDS}")] = None,
-    config: ConfigFile = None,
-    assignments: Assign = None,
-    stimulus: Stimulus = None,
-    target: Target = None,
+    files: options.Files = None,
+    config: options.ConfigFile = None,
+    assignments: options.Assign = None,
+    stimulus: options.Stimulus = None,
+    target: options.Target = None,
     decoders: Annotated[
-        str | None, typer.Option(help=f"Names, see `spikesight decoders`. {_default('decoders')}")
+        str | None, typer.Option(help=f"Names, see `spikesight decoders`. {options.default_of('decoders')}")
     ] = None,
-    selection: Annotated[str | None, typer.Option(help=f"tuned, default or both. {_default('selection')}")] = None,
-    bins: Bins = None,
-    bin_size: BinSize = None,
-    window: Window = None,
-    context: Annotated[
-        str | None,
-        typer.Option(help="Neighbouring presentations beside each trial's own: both, previous, next or N,M."),
+    selection: Annotated[
+        str | None, typer.Option(help=f"tuned, searched, default or several. {options.default_of('selection')}")
     ] = None,
-    detrend: Annotated[
-        str | None,
-        typer.Option(help="Take away the running mean over so many trials on either side: 200, or 200,causal."),
-    ] = None,
-    blanks: Blanks = None,
-    splitter: Annotated[
-        str | None, typer.Option(help=f"block-kfold, repeat-kfold or last-block. {_default('splitter')}")
-    ] = None,
-    folds: Annotated[int | None, typer.Option(help=f"Number of folds. {_default('n_splits')}")] = None,
-    gap: Annotated[
-        int | None, typer.Option(help=f"Trials left out on either side of a test run. {_default('gap')}")
-    ] = None,
-    areas: Areas = None,
-    quality: Quality = None,
-    seed: Annotated[int | None, typer.Option(help=f"Seed of everything random. {_default('seed')}")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes at a time; one per core if not given.")] = None,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="Search every decoder's constants: --selection searched,default.")
+    ] = False,
+    search: options.Search = None,
+    candidates: options.Candidates = None,
+    budget: options.Budget = None,
+    scheduler: options.Scheduler = None,
+    space: options.SpaceFile = None,
+    resume: options.Resume = False,
+    bins: options.Bins = None,
+    bin_size: options.BinSize = None,
+    window: options.Window = None,
+    context: options.Context = None,
+    detrend: options.Detrend = None,
+    blanks: options.Blanks = None,
+    splitter: options.Splitter = None,
+    folds: options.Folds = None,
+    gap: options.Gap = None,
+    areas: options.Areas = None,
+    quality: options.Quality = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    ray: options.Ray = None,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which no further fit is begun; run it again to go on.")
     ] = None,
-    save_decoders: Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help=f"Run directory; started again, it is resumed. {RUN_DEFAULT}")
-    ] = None,
-    json: Json = False,
+    save_decoders: options.SaveDecoders = None,
+    out: options.Out = None,
+    json: options.Json = False,
 ) -> None:
     """Benchmark decoders on sessions: leaderboard, predictions and a report page."""
     from spikesight import terminal
     from spikesight.config import load_config
     from spikesight.experiment import run_benchmark
+    from spikesight.terminal_progress import TerminalProgress
 
     if not files and config is None and not any(text.startswith("sources=") for text in assignments or ()):
         raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
-    question = {"sources": files or None, "stimulus": stimulus, "target": _names(target), "blanks": blanks}
+    asked_selection = options.names(selection, several=True)
+    if tuned:
+        asked_selection = list(dict.fromkeys(["searched", *(asked_selection or ["default"])]))
+    question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
-    units = {"areas": _names(areas, several=True), "quality": quality}
-    terms = {"decoders": _names(decoders, several=True), "selection": _names(selection, several=True)}
+    units = {"areas": options.names(areas, several=True), "quality": quality}
+    terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
+    searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
-    overrides = {**question, **binning, **drift, **units, **terms, **split, **running}
+    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
-    with terminal.TerminalProgress() as progress:
-        run = run_benchmark(asked, progress)
+    with TerminalProgress() as progress:
+        run = run_benchmark(asked, progress, resume=resume)
     raise typer.Exit(terminal.print_run(run, as_json=json))
 
 
 @app.command()
 def predict(
     decoder: Annotated[Path, typer.Argument(metavar="DECODER", help="Folder of a stored decoder (--save-decoders).")],
-    file: File,
-    json: Json = False,
+    file: options.File,
+    json: options.Json = False,
 ) -> None:
     """Decode every trial of a file with a stored decoder."""
     from spikesight import terminal
@@ -216,7 +197,7 @@ def predict(
 @app.command()
 def decoders(
     name: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Say more of these.")] = None,
-    json: Json = False,
+    json: options.Json = False,
 ) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
     from spikesight import terminal
@@ -234,10 +215,10 @@ def simulate(
     units: Annotated[int | None, typer.Option(help="Number of good units instead of the preset's own.")] = None,
 ) -> None:
     """Simulate a session with known tuning, gain and couplings as an NWB file."""
-    from spikesight import terminal
     from spikesight.demo import save_simulation
+    from spikesight.terminal_progress import TerminalProgress
 
-    with terminal.TerminalProgress() as progress:
+    with TerminalProgress() as progress:
         progress.note(f"simulating (preset {preset}, seed {seed})")
         save_simulation(preset, seed, out, n_units=units, progress=progress)
     typer.echo(out.resolve())
@@ -264,18 +245,40 @@ def demo(
     """Simulate a session, decode it, and write a report: no download, under two minutes."""
     from spikesight import terminal
     from spikesight.demo import run_demo
+    from spikesight.terminal_progress import TerminalProgress
 
-    with terminal.TerminalProgress() as progress:
+    with TerminalProgress() as progress:
         run = run_demo(out, progress)
     raise typer.Exit(terminal.print_run(run))
 
 
-def _names(text: str | None, *, several: bool = False) -> Any:
-    """Split names at commas; a single one stays a string unless several are meant."""
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return names if several or len(names) > 1 else text.strip()
+@app.command()
+def slurm(
+    config: Annotated[Path, typer.Argument(metavar="RUN.yaml", help="File of options, as --config takes it.")],
+    nodes: Annotated[int, typer.Option(help="Number of nodes.")],
+    cpus: Annotated[int, typer.Option(help="Cores on each node.")],
+    time: Annotated[str, typer.Option(help="Time limit: 90 (minutes), 12:00:00, 2-00 (days-hours).")],
+    gpus: Annotated[int, typer.Option(help="GPUs on each node.")] = 0,
+    partition: Annotated[str | None, typer.Option(help="Where the job runs.")] = None,
+    account: Annotated[str | None, typer.Option(help="Who pays.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each node: 64G.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job; that of RUN.yaml if not given.")] = None,
+    set_up: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="Line of shell that comes first: 'module load python'.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Script to write; RUN.sbatch here if not given.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Write a SLURM batch script: a Ray cluster, and a run on it that goes on where it stopped."""
+    from spikesight import terminal
+    from spikesight.slurm import SlurmJob, submission, write_slurm_script
+
+    job = SlurmJob(nodes, cpus, time, gpus, partition, account, memory, name, set_up or ())
+    script = write_slurm_script(config, job, out or Path(f"{config.stem}.sbatch"))
+    if json:
+        terminal.print_json({"script": str(script), "submit": submission(script)})
+    else:
+        typer.echo(f"{script}\nsubmit it: {submission(script)}")
 
 
 def main() -> None:

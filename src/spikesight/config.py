@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from spikesight.errors import ConfigError, did_you_mean
+from spikesight.tuning_config import TuningConfig
 
 DEFAULT_STIMULUS = "natural_scenes"
 DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge", "poisson-bayes", "lda", "fa-lda")
@@ -42,11 +43,15 @@ OPTIONS = {
                 "decoders",
                 "selection",
             ),
-            *("splitter", "gap", "seed", "jobs", "time_limit", "save_decoders", "out"),
+            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "out"),
         )
     },
+    **{f"tuning.{name}": f"--{name}" for name in ("search", "candidates", "scheduler", "budget", "space")},
 }
 """What the command line calls each key; the others are reached with ``--set``."""
+
+TUNING = "tuning"
+SEARCHED = "searched"
 
 _EXPECTED = {
     "literal_error": "{expected}",
@@ -123,11 +128,18 @@ class BenchmarkConfig(Frozen):
     areas
         Keep units of these areas only.
     decoders, selection
-        Registered names; "tuned" chooses each decoder's constants on training trials, "default" leaves them.
+        Registered names; "tuned" chooses each decoder's constants among a few candidates on training trials,
+        "searched" searches them there, "default" leaves them.
+    params
+        Constants in place of a decoder's defaults, by decoder: what a search wrote into ``best.yaml``.
+    tuning
+        How constants are searched; filled with defaults if "searched" is asked, else None.
     splitter, n_splits, gap
         How test trials are set aside; ``gap`` counts the trials left out on either side of a test run.
     seed, jobs
         Seed of everything random; processes at a time, None for one per core that may be used.
+    ray
+        Run on Ray: "local", or the address of a cluster ("auto", "host:port"). None: in processes of this machine.
     time_limit
         Minutes after which no further fit is begun; the same command goes on where it stopped. None: no limit.
     save_decoders
@@ -150,12 +162,15 @@ class BenchmarkConfig(Frozen):
     units: UnitsConfig = UnitsConfig()
     areas: tuple[str, ...] | None = None
     decoders: tuple[str, ...] = Field(default=DEFAULT_DECODERS, min_length=1)
-    selection: tuple[Literal["tuned", "default"], ...] = Field(default=("tuned", "default"), min_length=1)
+    selection: tuple[Literal["searched", "tuned", "default"], ...] = Field(default=("tuned", "default"), min_length=1)
+    params: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    tuning: TuningConfig | None = None
     splitter: Literal["block-kfold", "repeat-kfold", "last-block"] = "block-kfold"
     n_splits: int = Field(default=5, ge=2)
     gap: int = Field(default=10, ge=0)
     seed: int = Field(default=0, ge=0)
     jobs: int | None = Field(default=None, ge=1)
+    ray: str | None = Field(default=None, min_length=1)
     time_limit: float | None = Field(default=None, gt=0)
     save_decoders: bool = False
     out: Path | None = None
@@ -201,6 +216,24 @@ class BenchmarkConfig(Frozen):
             raise ValueError(f"expected a number of trials, or one with ',causal' (200 or 200,causal), got {value!r}")
         return {"n_trials": int(number), "causal": bool(comma)}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_searches(cls, values: Any) -> Any:
+        """Write down what a search that was asked for does by default."""
+        asked = isinstance(values, Mapping) and SEARCHED in (values.get("selection") or ())
+        return {**values, TUNING: {}} if asked and values.get(TUNING) is None else values
+
+    @model_validator(mode="after")
+    def _known_decoders(self) -> "BenchmarkConfig":
+        asked = {"params": self.params, "tuning.space": {} if self.tuning is None else self.tuning.space}
+        for key, by_decoder in asked.items():
+            unused = sorted(set(by_decoder) - set(self.decoders))
+            if unused:
+                raise ValueError(
+                    f"expected {key} of decoders that are asked for ({', '.join(self.decoders)}), got {unused[0]}"
+                )
+        return self
+
     @model_validator(mode="after")
     def _one_way_to_bin(self) -> "BenchmarkConfig":
         if self.n_bins is not None and (self.bin_size is not None or self.window is not None):
@@ -216,14 +249,14 @@ class BenchmarkConfig(Frozen):
     def run_directory(self) -> Path:
         """Give ``out``, or ``runs/<sources>-<stimulus>-<target>-<digest>``: the same question finds the same directory.
 
-        The digest is of all options but ``jobs``, ``time_limit`` and ``out``, so that another
-        question has another directory.
+        The digest is of all options but ``jobs``, ``ray``, ``time_limit`` and ``out``, so that another question has
+        another directory.
         """
         if self.out is not None:
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
-        asked = self.model_dump(mode="json", exclude={"jobs", "time_limit", "out", "sources"})
+        asked = self.model_dump(mode="json", exclude={"jobs", "ray", "time_limit", "out", "sources"})
         places = [str(path.expanduser().resolve()) for path in self.sources]
         digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
         parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]
@@ -258,9 +291,13 @@ def load_config(
     ConfigError
         Names each key that is unknown or has a wrong value, and says what was expected.
     """
-    values = _read_yaml(path) if path is not None else {}
+    values = read_yaml(path) if path is not None else {}
     origin = str(path) if path is not None else "the options"
-    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    if TUNING in given:
+        own, asked = values.get(TUNING), given[TUNING]
+        given[TUNING] = {**own, **asked} if isinstance(own, dict) and isinstance(asked, dict) else asked or own
+    values.update(given)
     for assignment in assignments:
         assign(values, assignment)
     try:
@@ -269,7 +306,8 @@ def load_config(
         raise ConfigError(f"in {origin}: {describe_problems(error.errors())}") from error
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of ``key: value`` lines. Raises ConfigError if it is none."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -314,14 +352,15 @@ def describe_problems(problems: Iterable[ErrorDetails]) -> str:
 def _key(problem: ErrorDetails) -> str:
     """Name the option; where in its list a value stands, or which form of a union refused it, is left out."""
     place = problem["loc"]
-    return ".".join(str(part) for part in (place[:2] if place[:1] == ("units",) else place[:1]))
+    return ".".join(str(part) for part in (place[:2] if place[:1] in (("units",), ("tuning",)) else place[:1]))
 
 
 def _describe(problem: ErrorDetails) -> str:
     """One validation problem as ``key (--option): expected what, got what``."""
     key = _key(problem)
     if problem["type"] == "extra_forbidden":
-        known = UnitsConfig.model_fields if key.startswith("units.") else BenchmarkConfig.model_fields
+        inner: dict[str, type[BaseModel]] = {"units": UnitsConfig, "tuning": TuningConfig}
+        known = inner.get(key.partition(".")[0], BenchmarkConfig).model_fields
         hint = did_you_mean(str(problem["loc"][-1]), known) or f" Known are {', '.join(known)}."
         return f"{key}: unknown key.{hint}"
     named = f"{key} ({OPTIONS[key]})" if key in OPTIONS else key

@@ -61,11 +61,12 @@ def fit(
     from spikesight import terminal
     from spikesight.connectivity_config import load_connectivity_config
     from spikesight.connectivity_run import run_connectivity
+    from spikesight.terminal_progress import TerminalProgress
 
     question = {"source": file, "method": method, "period": period, "bin_size": bin_size, "seed": seed, "out": out}
     kept = {"areas": _names(areas), "unit_ids": _names(units), "quality": quality, "stability": stability}
     config = load_connectivity_config({**question, **kept}, assignments=assignments or ())
-    with terminal.TerminalProgress() as progress:
+    with TerminalProgress() as progress:
         run = run_connectivity(config, progress)
     terminal.print_connectivity(run, as_json=json)
 
@@ -96,9 +97,10 @@ def validate(
     """Score the estimators on simulated networks whose couplings are known."""
     from spikesight import terminal
     from spikesight.connectivity_validation import validate as validation
+    from spikesight.terminal_progress import TerminalProgress
 
     names, networks = _names(methods), tuple(range(seeds))
-    with terminal.TerminalProgress() as progress:
+    with TerminalProgress() as progress:
         if calibrate:
             table = validation.calibration(names, seeds=networks, quick=quick, out=out, progress=progress)
         else:

@@ -1,7 +1,7 @@
 """Who is in a leaderboard: references and controls first, then every decoder with every way to set its constants."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,15 +9,25 @@ import numpy as np
 from spikesight.decoders import registry
 from spikesight.decoders.on_bins import OnBins
 from spikesight.evaluation import Problem, contender
-from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, Contender
+from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
 
 CHANCE: Final = "chance"
 NEIGHBOURS: Final = "neighbours alone"
 """Name of the control of a leaderboard with context: the default decoder, without a trial's own bins."""
 
 
+Searches = Callable[[str, Problem], Search]
+"""Makes what looks for the constants of a named decoder on a session."""
+
+
 def entrants(
-    decoders: Sequence[str], selections: Sequence[str], references: Mapping[str, Any], problem: Problem
+    decoders: Sequence[str],
+    selections: Sequence[str],
+    references: Mapping[str, Any],
+    problem: Problem,
+    *,
+    params: Mapping[str, Mapping[str, Any]] | None = None,
+    searches: Searches | None = None,
 ) -> list[Contender]:
     """List the contenders of one session.
 
@@ -26,12 +36,16 @@ def entrants(
     decoders
         Registered names.
     selections
-        ``"tuned"``, ``"default"`` or both. A decoder with fewer than two candidates has a default row in any case and
-        never a tuned one: the two would be the same.
+        ``"tuned"``, ``"searched"``, ``"default"``, or several. A decoder with fewer than two candidates has no tuned
+        row, one without a search space no searched one: in their place it has a default row.
     references
         Unfitted estimators by name.
     problem
         The session's trials.
+    params
+        Constants in place of defaults, by decoder.
+    searches
+        Makes searches, if there are any.
 
     Returns
     -------
@@ -39,12 +53,18 @@ def entrants(
         Chance and the references, the identity graph in place of each graph decoder's own, with context what the
         neighbours alone tell; then the decoders.
     """
+    given = params or {}
     return [
         contender(CHANCE, REFERENCE),
         *(Contender(name, REFERENCE, estimator) for name, estimator in references.items()),
         *_neighbours_alone(problem),
-        *(_without_graph(name) for name in decoders if has_graph(registry.get(name))),
-        *(contender(name, how) for name in decoders if name != CHANCE for how in _selections_of(name, selections)),
+        *(_without_graph(name, given.get(name, {})) for name in decoders if has_graph(registry.get(name))),
+        *(
+            contender(name, how, given.get(name), searches(name, problem) if searches and how == SEARCHED else None)
+            for name in decoders
+            if name != CHANCE
+            for how in _selections_of(name, selections)
+        ),
     ]
 
 
@@ -61,10 +81,12 @@ def _neighbours_alone(problem: Problem) -> list[Contender]:
     return [Contender(NEIGHBOURS, REFERENCE, OnBins(registry.make(registry.DEFAULT), others))]
 
 
-def _without_graph(name: str) -> Contender:
+def _without_graph(name: str, params: Mapping[str, Any]) -> Contender:
     """Make the control of a graph decoder: each unit is joined to itself alone."""
-    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, graph="identity"))
+    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, **{**params, "graph": "identity"}))
 
 
 def _selections_of(name: str, selections: Sequence[str]) -> Sequence[str]:
-    return selections if len(registry.spec(name).candidates) >= FEWEST_CANDIDATES else (DEFAULT,)
+    spec = registry.spec(name)
+    nothing_to_choose = {TUNED: len(spec.candidates) < FEWEST_CANDIDATES, SEARCHED: not spec.search_space}
+    return list(dict.fromkeys(DEFAULT if nothing_to_choose.get(how) else how for how in selections))

@@ -19,6 +19,7 @@ A message says what was expected, what came, and what to do about it::
     |-- TrainingError                  a network whose loss is no longer finite, or a damaged checkpoint
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
     |-- WorkerError                    a worker process died
+    |-- ClusterError                   no Ray cluster answers, it refuses, or its nodes do not fit the work
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
 """
 
@@ -103,6 +104,10 @@ class OutputError(SpikesightError, OSError):
 
 class WorkerError(SpikesightError):
     """A worker process died, most likely because memory ran out."""
+
+
+class ClusterError(SpikesightError):
+    """A Ray cluster that does not answer, refuses this process, or whose nodes do not fit the work."""
 
 
 class RunDirectoryError(SpikesightError):

@@ -19,7 +19,7 @@ from spikesight.data.timeline import places, stretches, trial_step
 from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError, DataError
-from spikesight.fitting import DEFAULT, REFERENCE, TUNED, Contender, FittedFold, fit_fold
+from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, FittedFold, Search, fit_fold
 from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter
 
 JITTER: Final = 0.001
@@ -28,7 +28,7 @@ JITTER: Final = 0.001
 RESULT_COLUMNS: Final = (
     "session", "decoder", "selection", "fold", "seed", "accuracy", "balanced_accuracy", "top5_accuracy", "chance",
     "n_train", "n_test", "n_classes", "n_units", "n_bins", "fit_seconds", "predict_seconds", "params", "splitter",
-    "gap", "blanks", "stimulus", "target", "n_candidates", "n_parameters", "context", "detrend",
+    "gap", "blanks", "stimulus", "target", "n_candidates", "n_parameters", "context", "detrend", "inner_accuracy",
 )  # fmt: skip
 _EXTENT: Final = {"first_start": FIRST_START, "last_start": LAST_START}
 PREDICTION_COLUMNS: Final = (
@@ -160,19 +160,39 @@ def _neighbours(train: Rows, test: Rows) -> tuple[Rows, Rows]:
     )
 
 
-def contender(name: str, selection: str) -> Contender:
-    """Look a registered decoder up. ``selection`` is ``"tuned"``, ``"default"`` or ``"reference"``.
+def contender(
+    name: str, selection: str, params: Mapping[str, Any] | None = None, search: Search | None = None
+) -> Contender:
+    """Look a registered decoder up.
+
+    Parameters
+    ----------
+    name
+        Its registered name.
+    selection
+        ``"tuned"``, ``"searched"``, ``"default"`` or ``"reference"``.
+    params
+        Constants in place of its defaults.
+    search
+        What looks for constants, if the selection is ``"searched"``.
 
     Raises
     ------
     UnknownNameError
         If no decoder has that name.
     ConfigError
-        If there is no such selection.
+        If there is no such selection, the decoder does not take such constants, or there is nothing that searches.
     """
-    if selection not in (TUNED, DEFAULT, REFERENCE):
-        raise ConfigError(f"expected a selection of {TUNED!r}, {DEFAULT!r} or {REFERENCE!r}, got {selection!r}.")
-    return Contender(name, selection, registry.make(name), tuple(registry.spec(name).candidates))
+    known = (TUNED, SEARCHED, DEFAULT, REFERENCE)
+    if selection not in known:
+        raise ConfigError(f"expected a selection among {', '.join(map(repr, known))}, got {selection!r}.")
+    if (selection == SEARCHED) != (search is not None):
+        raise ConfigError(f"expected a search with the selection {SEARCHED!r} and with no other, got {search!r}.")
+    try:
+        made = registry.make(name, **params or {})
+    except TypeError as error:
+        raise ConfigError(f"{name} cannot be made with {dict(params or {})}: {error}.") from error
+    return Contender(name, selection, made, tuple(registry.spec(name).candidates), search)
 
 
 def as_problem(dataset: xr.Dataset, session: str | None = None, detrending: Detrending | None = None) -> Problem:
@@ -314,6 +334,7 @@ def run_fold(
         **problem.described,
         "n_candidates": contender.n_compared,
         "n_parameters": _n_parameters(decoder),
+        "inner_accuracy": fitted.chosen.accuracy,
     }
     row = pd.DataFrame([result]).astype({"n_parameters": "Int64"})
     return fitted, row[list(RESULT_COLUMNS)], _predictions(decoder, key, problem, test, predicted, scores)
@@ -356,7 +377,7 @@ def splitter_name(splitter: Splitter) -> str:
 def _constants(decoder: Any, contender: Contender) -> dict[str, Any]:
     """Return the values that a choice among candidates decides, as this decoder has them."""
     values = decoder.get_params()
-    return {name: values[name] for name in sorted({name for candidate in contender.candidates for name in candidate})}
+    return {name: values[name] for name in contender.constants}
 
 
 def _n_parameters(decoder: Any) -> int | None:

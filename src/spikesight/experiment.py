@@ -1,6 +1,8 @@
 """Where a config becomes objects: files, trials, decoders, a run directory and its report."""
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +10,7 @@ import joblib
 import xarray as xr
 
 from spikesight.benchmark import Benchmark
+from spikesight.cluster import LOCAL, connected, describe_cluster
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
 from spikesight.data.context import own_bins
 from spikesight.data.simulation import GroundTruth, truth_path
@@ -15,26 +18,38 @@ from spikesight.decoders import registry
 from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.detrending import Detrending
-from spikesight.entrants import CHANCE
+from spikesight.entrants import CHANCE, Searches
 from spikesight.errors import ConfigError, FileFormatError
-from spikesight.fitting import FEWEST_CANDIDATES, TUNED
+from spikesight.evaluation import Problem
+from spikesight.fitting import FEWEST_CANDIDATES, SEARCHED, TUNED
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
+from spikesight.search_record import winners
+from spikesight.search_space import with_changes
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.tuning_config import TuningConfig
+from spikesight.tuning_results import CANDIDATES
 
 KEPT_BYTES: Final = 2 * 1024**3
 """Binned sessions stay in memory up to this size together; the others are read again when they are needed."""
 
+BEST: Final = "best.yaml"
+BEST_HEADER: Final = (
+    "# The best constants that a search found, for: spikesight benchmark --config best.yaml\n"
+    "# On the sessions of the search itself this is no fair test: the winner of one fold was chosen on trials that\n"
+    "# other folds test on. results.parquet has the fair scores. On other sessions it is fair.\n"
+)
+
 NO_SPIKE_TIMES: Final = "the file holds spike counts, not spike times"
 
 
-def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> Path:
+def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, resume: bool = False) -> Path:
     """Run a benchmark, or what is missing of it, and write its report.
 
     Parameters
@@ -43,11 +58,14 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         What to do.
     progress
         Hears how far it is.
+    resume
+        Go on with searches that were stopped: Ray's state is unpickled then. Everything else is resumed in any case.
 
     Returns
     -------
     Path
-        The run directory: config, provenance, session cards, results, predictions, report.
+        The run directory: config, provenance, session cards, results, predictions, report; with searches,
+        ``candidates.parquet`` and ``best.yaml``.
 
     Raises
     ------
@@ -62,7 +80,10 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
     if missing:
         raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
-    with RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+    searching = SEARCHED in config.selection
+    address = config.ray or (LOCAL if searching else None)
+    on_ray = nullcontext() if address is None else connected(address, jobs=config.jobs)
+    with on_ray, RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
         n_finished = len(run.finished_parts())
         if n_finished:
             tell.note(
@@ -72,6 +93,8 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
         run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        if config.ray is not None:
+            tell.note(describe_cluster())
         for text in _uneven_terms(config):
             tell.note(text)
         run.write_provenance(describe_run(config.seed, sources))
@@ -85,18 +108,56 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None) -> 
             references=references,
             seed=config.seed,
             jobs=config.jobs or joblib.cpu_count(),
+            ray=config.ray,
             time_limit=None if config.time_limit is None else 60 * config.time_limit,
             save_decoders=config.save_decoders,
             detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),
+            params=config.params,
+            searches=_searches(config, tell, resume=resume) if searching else None,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
-        benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
+        try:
+            benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
+        finally:  # Ctrl-C too leaves the best so far
+            _write_best(run, asked)
         write_report(run.path)
     return run.path
 
 
+def _searches(config: BenchmarkConfig, tell: Progress, *, resume: bool) -> Searches:
+    """Make what searches constants: the same terms for every decoder."""
+    from spikesight.ray_search import RaySearch
+
+    settings = config.tuning or TuningConfig()
+
+    def search(name: str, problem: Problem) -> RaySearch:
+        space = with_changes(registry.spec(name).search_space, settings.space.get(name, {}))
+        label = f"{name}, session {problem.session}"
+        return RaySearch(space, settings, config.seed, label, config.jobs, resume, tell)
+
+    return search
+
+
+def _write_best(run: RunDirectory, config: BenchmarkConfig) -> None:
+    """Write the winners of all searches as a config that benchmarks them, on these or on other sessions."""
+    if not (run.path / CANDIDATES).exists():
+        return
+    best = winners(run.read_table(CANDIDATES)).drop_duplicates("decoder")
+    if best.empty:
+        return
+    found = {name: json.loads(params) for name, params in zip(best["decoder"], best["params"], strict=True)}
+    decoders = tuple(name for name in config.decoders if name in found)
+    params = {name: {**config.params.get(name, {}), **found[name]} for name in decoders}
+    changes = {"decoders": decoders, "selection": ("default",), "params": params, "tuning": None, "out": None}
+    text = BEST_HEADER + config.model_copy(update=changes).to_yaml()
+    run.write_file(BEST, lambda file: file.write_text(text, encoding="utf-8"))
+
+
 def _uneven_terms(config: BenchmarkConfig) -> Iterator[str]:
     """Name the decoders that do not choose among as many candidates as the others."""
+    for name in config.decoders if SEARCHED in config.selection else ():
+        if not registry.spec(name).search_space and name != CHANCE:
+            yield f"{name} has no search space: it gets a default row, no searched one"
     for name in config.decoders if TUNED in config.selection else ():
         number = len(registry.spec(name).candidates)
         if name == CHANCE or number == registry.N_CANDIDATES:

@@ -1,11 +1,13 @@
 """A decoder fitted to the training rows of a fold: drift taken away and constants chosen, both on these rows alone."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
@@ -14,11 +16,76 @@ from spikesight.detrending import Detrending, FittedDetrending
 from spikesight.splits import Rows, inner_folds
 
 TUNED: Final = "tuned"
+SEARCHED: Final = "searched"
 DEFAULT: Final = "default"
 REFERENCE: Final = "reference"
 
+SEARCH: Final = "search"
+"""Folder of an unfinished search, among the unfinished fits of its cell."""
+
 FEWEST_CANDIDATES: Final = 2
 """A decoder with fewer has nothing to choose: it has a default row and no tuned one."""
+
+
+class InnerFold(NamedTuple):
+    """Training trials of a fold, cut once more: what a candidate learns from, and what it is asked.
+
+    Attributes
+    ----------
+    counts, labels
+        Trials to learn from, as a decoder takes them (n_trials, n_bins, n_units), and their labels.
+    held_out, answers
+        Trials to score on, and their labels.
+    """
+
+    counts: NDArray[Any]
+    labels: NDArray[Any]
+    held_out: NDArray[Any]
+    answers: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What was chosen on the inner folds; by default nothing, because nothing was compared.
+
+    Attributes
+    ----------
+    params
+        Constructor parameters of the winner.
+    accuracy
+        Its mean accuracy over the inner folds: the best of many, so higher than it will do on new trials.
+    candidates
+        One row per candidate; empty where a few given ones were compared.
+    accuracies
+        Accuracy of each of a few given candidates (rows) on every inner fold (columns); else without rows.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: float = math.nan
+    candidates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    accuracies: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+
+
+class Search(Protocol):
+    """Looks for constants on inner folds; it is never given anything else."""
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of settings that are tried at most."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the constructor parameters that it varies."""
+        ...
+
+    def terms(self) -> Mapping[str, Any]:
+        """Describe all that decides the outcome, JSON-able."""
+        ...
+
+    def __call__(self, estimator: Any, folds: Sequence[InnerFold], folder: Path | None) -> Chosen:
+        """Search; ``folder`` keeps what is unfinished, so that a search that was killed goes on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,23 +97,35 @@ class Contender:
     name
         Name of the decoder.
     selection
-        ``"tuned"``: the best of ``candidates`` on training trials; ``"default"``: as constructed; ``"reference"``: as
-        constructed, and not in competition.
+        ``"tuned"``: the best of ``candidates`` on training trials; ``"searched"``: what ``search`` finds there;
+        ``"default"``: as constructed; ``"reference"``: as constructed, and not in competition.
     estimator
         Unfitted scikit-learn classifier; it is cloned, never fitted.
     candidates
         Parameters to choose from.
+    search
+        What looks for constants.
     """
 
     name: str
     selection: str
     estimator: Any
     candidates: tuple[Mapping[str, Any], ...] = ({},)
+    search: Search | None = None
 
     @property
     def n_compared(self) -> int:
         """Number of settings that are compared on training trials; 1 where none are."""
+        if self.search is not None:
+            return self.search.n_candidates
         return len(self.candidates) if self.selection == TUNED else 1
+
+    @property
+    def constants(self) -> list[str]:
+        """Names of the constructor parameters that a choice decides."""
+        if self.search is not None:
+            return sorted(self.search.parameters)
+        return sorted({name for candidate in self.candidates for name in candidate})
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +138,13 @@ class FittedFold:
         The fitted decoder; it takes counts from which drift was taken as from the training rows (``prepare``).
     detrending
         How that is done; None leaves counts as they are.
-    accuracies
-        Accuracy of every candidate (rows) on every inner fold (columns); without rows if nothing was chosen.
+    chosen
+        What was chosen on inner folds, and how well it did there.
     """
 
     decoder: Any
     detrending: FittedDetrending | None
-    accuracies: NDArray[np.float64]
+    chosen: Chosen = field(default_factory=Chosen)
 
     def prepare(self, counts: NDArray[Any], rows: Rows, stretches: NDArray[Any]) -> NDArray[Any]:
         """Make the decoder's input of the counts of rows that belong together, at these places of the session."""
@@ -113,19 +192,20 @@ def fit_fold(
     """
     given = {"unit_ids": unit_ids, "checkpoint": checkpoint}
     estimator = _given(_seeded(contender.estimator, seed), **given)
-    accuracies = np.empty((0, 0))
-    if contender.n_compared >= FEWEST_CANDIDATES:
-        accuracies = _try_candidates(contender, estimator, X, y, groups, train, gap=gap, detrending=detrending)
-        best = int(accuracies.mean(axis=1).argmax())
-        estimator = _with(estimator, contender.candidates[best])
+    inner = inner_trials(X, y, groups, train, gap=gap, detrending=detrending)
+    chosen = Chosen()
+    if contender.search is not None:
+        folder = None if checkpoint is None else checkpoint / SEARCH
+        chosen = contender.search(_given(estimator, checkpoint=None), list(inner), folder)
+    elif contender.n_compared >= FEWEST_CANDIDATES:
+        chosen = _best_of(contender, estimator, inner)
+    estimator = with_constants(estimator, chosen.params)
     fitted, counts = _detrended(detrending, X, groups, train)
     estimator.fit(counts, y[train])
-    return FittedFold(_given(estimator, checkpoint=None), fitted, accuracies)
+    return FittedFold(_given(estimator, checkpoint=None), fitted, chosen)
 
 
-def _try_candidates(
-    contender: Contender,
-    estimator: Any,
+def inner_trials(
     X: NDArray[Any],
     y: NDArray[Any],
     groups: NDArray[Any] | None,
@@ -133,21 +213,46 @@ def _try_candidates(
     *,
     gap: int,
     detrending: Detrending | None,
-) -> NDArray[np.float64]:
-    """Return the accuracy of every candidate on every inner fold, (n_candidates, n_inner_folds)."""
-    score = metrics.scorer("accuracy")
-    columns = []
+) -> Iterator[InnerFold]:
+    """Cut the training rows into inner folds, one after the other; parameters as of `fit_fold`."""
     for learn, ask in inner_folds(train, groups, gap):
         fitted, counts = _detrended(detrending, X, groups, train[learn])
         held_out = X[train[ask]]
         if fitted is not None:
             held_out = fitted.transform(held_out, train[ask], _stretches(groups, train[ask]))
-        column = []
-        for candidate in contender.candidates:
-            decoder = _with(estimator, candidate).fit(counts, y[train[learn]])
-            column.append(float(score(decoder, held_out, y[train[ask]])))
-        columns.append(column)
-    return np.array(columns).T
+        yield InnerFold(counts, y[train[learn]], held_out, y[train[ask]])
+
+
+def with_constants(estimator: Any, values: Mapping[str, Any]) -> Any:
+    """Return an unfitted copy with other constants, which are copied as well.
+
+    ``graph__rank`` and its like are parameters of a graph: one that is only named, or left at its default, is made.
+    """
+    values = {name: clone(value, safe=False) for name, value in values.items()}
+    if any(name.startswith("graph__") for name in values):
+        from spikesight.networks.graphs import as_graph
+
+        graph = values.get("graph", estimator.get_params()["graph"])
+        values["graph"] = estimator.default_graph() if graph is None else as_graph(graph)
+    return clone(estimator).set_params(**values)
+
+
+def _best_of(contender: Contender, estimator: Any, inner: Iterator[InnerFold]) -> Chosen:
+    """Choose the candidate with the highest mean accuracy, the first of equal ones."""
+    score = metrics.scorer("accuracy")
+    columns = [
+        [
+            float(
+                score(with_constants(estimator, candidate).fit(fold.counts, fold.labels), fold.held_out, fold.answers)
+            )
+            for candidate in contender.candidates
+        ]
+        for fold in inner
+    ]
+    accuracies = np.array(columns).T
+    means = accuracies.mean(axis=1)
+    best = int(means.argmax())
+    return Chosen(contender.candidates[best], float(means[best]), accuracies=accuracies)
 
 
 def _detrended(
@@ -174,8 +279,3 @@ def _given(estimator: Any, **values: Any) -> Any:
     """Set those of the parameters that the estimator itself has."""
     known = estimator.get_params(deep=False)
     return estimator.set_params(**{name: value for name, value in values.items() if name in known})
-
-
-def _with(estimator: Any, candidate: Mapping[str, Any]) -> Any:
-    """Return an unfitted copy with the values of a candidate, which are copied as well."""
-    return clone(estimator).set_params(**{name: clone(value, safe=False) for name, value in candidate.items()})

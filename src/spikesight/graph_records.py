@@ -3,6 +3,7 @@
 They say which units a decoder let talk to each other, not which neurons drive each other.
 """
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -55,9 +56,13 @@ def write_graph(adjacency: xr.DataArray, folder: Path, part: str) -> None:
     """
     file = folder / GRAPHS / f"{part}.nc"
     file.parent.mkdir(exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    _to_file(adjacency.astype(np.float32).to_dataset(name="adjacency"), temporary)
-    temporary.replace(file)
+    # A name of its own: a cell may be tried again on another node before the first one knows that it was given up.
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _to_file(adjacency.astype(np.float32).to_dataset(name="adjacency"), temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_graphs(run: RunDirectory, cells: Sequence[GraphCell], areas: Mapping[str, Mapping[Any, str]]) -> None:

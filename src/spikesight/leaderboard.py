@@ -8,6 +8,9 @@ import pandas as pd
 
 from spikesight.statistics import block_bootstrap, paired_difference
 
+SELECTIONS: Final = ("searched", "tuned", "default")
+"""Ways to set a decoder's own constants, the most thorough first; references are none of them."""
+
 _POINT: Final = ["decoder", "selection"]
 _ROW: Final = ["session", *_POINT]
 _TRIAL: Final = ["seed", "row"]
@@ -18,6 +21,12 @@ _NOT_KNOWN: Final = (float("nan"),) * 3
 def is_competing(table: pd.DataFrame) -> "pd.Series[bool]":
     """Tell decoders in competition from references and from guessing."""
     return (table["selection"] != "reference") & (table["decoder"] != "chance")
+
+
+def most_thorough(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep references, and of each decoder the rows of the most thorough way to set its constants that it has."""
+    place = table["selection"].map({name: at for at, name in enumerate(SELECTIONS)})
+    return table[place.isna() | (place == place.groupby(table["decoder"]).transform("min"))]
 
 
 def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:

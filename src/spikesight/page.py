@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -17,14 +17,18 @@ from spikesight.errors import RunDirectoryError
 
 
 def render_page(
-    template: str, script: str, data: object, filters: Mapping[str, Callable[..., object]], **values: object
+    template: str,
+    script: str | Sequence[str],
+    data: object,
+    filters: Mapping[str, Callable[..., object]],
+    **values: object,
 ) -> str:
     """Return a page as HTML.
 
     Parameters
     ----------
     template, script
-        Names of the page's template and of its own script; Plotly comes before it.
+        Names of the page's template and of its own script, or scripts in their order; Plotly comes before them.
     data
         What the script draws, JSON-able.
     filters
@@ -40,7 +44,8 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters.update(filters)
-    scripts = [_plotly(), _packaged(script)]
+    own = [script] if isinstance(script, str) else script
+    scripts = [_plotly(), *map(_packaged, own)]
     return environment.get_template(template).render(
         policy=_content_policy(scripts),
         style=Markup(_packaged("report.css")),

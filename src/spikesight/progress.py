@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import pandas as pd
+
 
 class Progress(Protocol):
     """Hears how far long work is."""
@@ -12,6 +14,9 @@ class Progress(Protocol):
     def advance(self, task: str, done: int, total: int) -> None:
         """Hear that ``done`` of the ``total`` steps of ``task`` are finished."""
 
+    def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:
+        """Hear of a search: candidates so far, of ``total`` at most, and the time left (s; None: no limit)."""
+
 
 class Silent:
     """Hears it and says nothing."""
@@ -20,4 +25,7 @@ class Silent:
         """Say nothing."""
 
     def advance(self, task: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:
         """Say nothing."""

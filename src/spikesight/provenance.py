@@ -29,7 +29,7 @@ WHOLE_FILE_BELOW: Final = 2 * 1024**3
 END_SIZE: Final = 1024**2
 
 DECIDES_NUMBERS: Final = (
-    *("evaluation.py", "fitting.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
+    *("evaluation.py", "fitting.py", "candidates.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
     *("data/timeline.py", "decoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
@@ -68,7 +68,7 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
             "platform": platform.platform(),
             "machine": platform.machine(),
             "n_cpus": os.cpu_count(),
-            "memory_bytes": _memory_bytes(),
+            "memory_bytes": memory_bytes(),
         },
         "command_line": list(sys.argv),
         "inputs": [identify_file(path) for path in inputs],
@@ -176,7 +176,8 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """Size of this machine's memory; None where the platform does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not known on this platform

@@ -12,8 +12,10 @@ from spikesight.figures import theme
 from spikesight.figures.confusion import count_confusions
 from spikesight.page import render_page, write_whole
 from spikesight.report_text import headline, methods, provenance_rows
+from spikesight.report_tuning import importances, tuning_section
 from spikesight.run_record import REFERENCE, RunRecord, read_run
 from spikesight.statistics import WHAT_INTERVALS_COVER
+from spikesight.tuning_results import HOW_IMPORTANCE
 
 REPORT: Final = "report.html"
 MOST_CONFUSION_CELLS: Final = 120_000
@@ -51,7 +53,7 @@ def render(record: RunRecord) -> str:
     sessions = [_session(record, card) for card in record.cards]
     return render_page(
         "report.html",
-        "report.js",
+        "report.js" if record.candidates is None else ("tuning.js", "report.js"),
         _page_data(record, sessions),
         {"percent": _percent, "points": _points, "seconds": _seconds, "count": _count},
         title=headline(record)["question"],
@@ -59,6 +61,7 @@ def render(record: RunRecord) -> str:
         several=several,
         over_sessions=_rows(record.over_sessions) if record.over_sessions is not None else [],
         sessions=sessions,
+        how_importance=HOW_IMPORTANCE,
         interval_note=WHAT_INTERVALS_COVER,
         methods=methods(record),
         provenance=provenance_rows(record.provenance),
@@ -81,12 +84,14 @@ def _session(record: RunRecord, card: Mapping[str, Any]) -> dict[str, Any]:
         "raster": panels.get("raster"),
         "rates": panels.get("rates"),
         "left_out": dict(card.get("panels_left_out", {})),
+        "tuning": tuning_section(record, name),
     }
 
 
 def _page_data(record: RunRecord, sessions: list[dict[str, Any]]) -> dict[str, Any]:
     """Collect what the page's own script draws."""
     drawn = ("id", "leaderboard", "confusion", "raster", "rates")
+    tuning = {} if record.candidates is None else {"importance": importances(record)}
     return {
         "theme": {
             "ink": theme.INK,
@@ -97,7 +102,14 @@ def _page_data(record: RunRecord, sessions: list[dict[str, Any]]) -> dict[str, A
             "palette": theme.PALETTE,
             "sequential": theme.SEQUENTIAL,
         },
-        "sessions": [{key: session[key] for key in drawn} for session in sessions],
+        **tuning,
+        "sessions": [
+            {
+                **{key: session[key] for key in drawn},
+                **({"tuning": session["tuning"]["drawn"]} if session["tuning"] else {}),
+            }
+            for session in sessions
+        ],
         "overSessions": _rows(record.over_sessions) if record.over_sessions is not None else None,
     }
 

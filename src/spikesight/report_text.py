@@ -1,12 +1,18 @@
 """The sentences of a report: the question, the data, the answer, and how it was found."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from spikesight.leaderboard import is_competing
+from spikesight.report_tuning import describe_search
 from spikesight.run_record import RunRecord
+
+_HEADLINE: Final = {
+    "searched": "constants searched on training trials",
+    "tuned": "constants tuned on training trials",
+}
 
 
 def headline(record: RunRecord) -> dict[str, str]:
@@ -29,7 +35,7 @@ def headline(record: RunRecord) -> dict[str, str]:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
     best = ranked.iloc[0]
     mean = "" if record.over_sessions is None else f", on the mean over {len(record.cards)} sessions,"
-    constants = "constants tuned on training trials" if best["selection"] == "tuned" else "its default constants"
+    constants = _HEADLINE.get(str(best["selection"]), "its default constants")
     interval = f"{100 * best['low']:.1f} to {_percent(best['high'])}"
     return {
         **sentences,
@@ -48,7 +54,7 @@ def methods(record: RunRecord) -> list[str]:
         f"Test trials: {_set_aside(record)} Everything that is fitted saw training trials only; a test trial was read "
         "once, to be scored.",
         *_context_and_drift(record.results),
-        _constants(record.results),
+        *filter(None, (_constants(record.results), describe_search(record))),
         f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
         f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
         "of the most frequent class among all trials. The decoder 'chance' may score less: of balanced classes, the "

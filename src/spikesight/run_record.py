@@ -8,10 +8,11 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
-from spikesight.errors import RunDirectoryError
+from spikesight.errors import DataError, RunDirectoryError
 from spikesight.leaderboard import mean_leaderboard, session_leaderboard
 from spikesight.session_overview import panels_file
 from spikesight.tracking import CONFIG, FAILURES, PREDICTIONS, PROVENANCE, RESULTS
+from spikesight.tuning_results import CANDIDATES, checked_candidates, parameters_of
 
 SESSIONS: Final = "sessions.json"
 REFERENCE: Final = "reference"
@@ -39,6 +40,8 @@ class RunRecord:
         Raster excerpt and area rates by session id; a session without them is absent.
     failures
         Cells that could not be finished, and why.
+    candidates
+        What searches for constants tried, as `spikesight.tuning_results` knows it; None without a search.
     """
 
     path: Path
@@ -51,6 +54,7 @@ class RunRecord:
     cards: list[dict[str, Any]]
     panels: dict[str, dict[str, Any]]
     failures: list[dict[str, Any]]
+    candidates: pd.DataFrame | None = None
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -85,7 +89,19 @@ def read_run(path: str | Path) -> RunRecord:
         cards=cards,
         panels={name: _read(path / panels_file(name)) for name in ids if (path / panels_file(name)).is_file()},
         failures=_read(path / FAILURES) if (path / FAILURES).is_file() else [],
+        candidates=_read_candidates(path / CANDIDATES),
     )
+
+
+def _read_candidates(file: Path) -> pd.DataFrame | None:
+    if not file.is_file():
+        return None
+    try:
+        table = checked_candidates(_read(file))
+        parameters_of(table)
+    except DataError as error:
+        raise RunDirectoryError(f"cannot read {file}: {error}") from error
+    return table if len(table) else None
 
 
 def _read(file: Path) -> Any:

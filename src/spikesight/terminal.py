@@ -1,32 +1,29 @@
-"""What the command line shows: tables on stdout, progress on stderr; plain where they are not a terminal."""
+"""What the command line prints: tables on stdout, plain where that is not a terminal."""
 
 import json
 import math
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from spikesight.connectivity_files import found_edges
 from spikesight.connectivity_record import read_connectivity
 from spikesight.connectivity_report import headline
+from spikesight.leaderboard import SELECTIONS, most_thorough
 from spikesight.report import REPORT
 from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
+from spikesight.search_space import as_plain
 from spikesight.statistics import WHAT_INTERVALS_COVER
+from spikesight.terminal_progress import console
 from spikesight.tracking import LOG
 
-PLAIN_WIDTH: Final = 160
-"""Columns of a table that is piped into a file."""
 VALIDATION_COLUMNS: Final = {
     "auroc": "AUROC",
     "average_precision": "AP",
@@ -39,51 +36,6 @@ VALIDATION_COLUMNS: Final = {
     "seconds": "seconds",
 }
 """Scores that a terminal shows, and what it calls them."""
-QUIET_SECONDS: Final = 10.0
-"""How often a progress that is no terminal is told of."""
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that draws colours on a terminal only, and does not break lines of a pipe at 80 columns."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
-
-
-class TerminalProgress:
-    """Progress bars on stderr, or a line now and then where that is no terminal."""
-
-    def __init__(self) -> None:
-        self._console = console(stderr=True)
-        self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._last = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=self._console)
-            self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def note(self, text: str) -> None:
-        """Write one line."""
-        self._console.print(Text(text))
-
-    def advance(self, task: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps of ``task`` are finished."""
-        if self._bars is not None:
-            if task not in self._tasks:
-                self._tasks[task] = self._bars.add_task(task, total=total)
-            self._bars.update(self._tasks[task], completed=done, total=total)
-        elif done == total or (done > 1 and time.monotonic() - self._last > QUIET_SECONDS):
-            self._last = time.monotonic()
-            self.note(f"{task}: {done} of {total}")
 
 
 def leaderboard_tables(record: RunRecord) -> list[Table]:
@@ -131,12 +83,12 @@ def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
 
 
 def _by_session(per_session: pd.DataFrame) -> Table:
-    """One line per session: accuracy and half its interval, of tuned rows, and of default ones of decoders without."""
-    tuned = per_session.loc[per_session["selection"] == "tuned", "decoder"].unique()
-    own = per_session[(per_session["selection"] != "default") | ~per_session["decoder"].isin(tuned)]
+    """One line per session: accuracy and half its interval, of the most thorough row of each decoder."""
+    own = most_thorough(per_session)
+    how = " or else ".join(name for name in SELECTIONS[:-1] if (own["selection"] == name).any())
     order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
     table = Table(
-        title=Text(f"Accuracy in % ± half its interval{', tuned' if len(tuned) else ''}"), title_justify="left",
+        title=Text(f"Accuracy in % ± half its interval{how and ', '}{how}"), title_justify="left",
         box=None, pad_edge=False, header_style="dim",
     )  # fmt: skip
     for name in ("session", "units", "trials", "chance"):
@@ -342,6 +294,7 @@ def print_decoders(
             "summary": spec.summary,
             "several bins": spec.several_bins,
             "candidates": [dict(candidate) for candidate in spec.candidates],
+            "search space": as_plain(spec.search_space),
         }
         for name, spec in specs.items()
     ]
@@ -355,6 +308,7 @@ def print_decoders(
         if details:
             out.print(Text(f"  several bins: {row['several bins']}"), soft_wrap=True)
             out.print(Text(f"  candidates: {_candidates(row['candidates'])}"), soft_wrap=True)
+            out.print(Text(f"  search space: {_ranges(row['search space'])}"), soft_wrap=True)
     for name, reason in broken.items():
         out.print(Text(f"broken plug-in {name}: {reason}"))
 
@@ -364,6 +318,21 @@ def _candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
     names = dict.fromkeys(name for candidate in candidates for name in candidate)
     values = {name: [candidate[name] for candidate in candidates if name in candidate] for name in names}
     return "; ".join(f"{name} = {' | '.join(map(str, found))}" for name, found in values.items()) or "none"
+
+
+def _ranges(space: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a search space in one line, as YAML would have it."""
+    return (
+        "; ".join(
+            f"{name} in {' | '.join(map(str, plain['values']))}"
+            if "values" in plain
+            else f"{name} from {plain['low']:g} to {plain['high']:g}"
+            + (", whole" if plain["whole"] else "")
+            + (", log" if plain["log"] else "")
+            for name, plain in space.items()
+        )
+        or "none"
+    )
 
 
 def _listed(counts: Mapping[str, Any]) -> str:

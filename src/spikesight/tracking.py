@@ -32,7 +32,7 @@ FINAL: Final = (RESULTS, SUMMARY)
 """Files that say that a run has come to a result."""
 LOCK: Final = ".lock"
 
-MAY_CHANGE: Final = ("jobs", "out", "time_limit")
+MAY_CHANGE: Final = ("jobs", "out", "ray", "time_limit")
 """Options that do not change any number, so that a run may be resumed with others."""
 
 
@@ -115,8 +115,12 @@ class RunDirectory:
             for name in names:
                 (self.path / name).unlink(missing_ok=True)
 
-    def write_part(self, key: str, result: pd.DataFrame, predictions: pd.DataFrame) -> None:
+    def write_part(
+        self, key: str, result: pd.DataFrame, predictions: pd.DataFrame, candidates: pd.DataFrame | None = None
+    ) -> None:
         """Store one finished cell. It counts as finished once its result is there; then its unfinished fits go."""
+        if candidates is not None and len(candidates):
+            self.write_table(f"{PARTS}/{key}.candidates.parquet", candidates)
         self.write_table(f"{PARTS}/{key}.predictions.parquet", predictions)
         self.write_table(f"{PARTS}/{key}.result.parquet", result)
         shutil.rmtree(self.path / CHECKPOINTS / key, ignore_errors=True)
@@ -124,6 +128,10 @@ class RunDirectory:
     def read_part(self, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Read the result and the predictions of a finished cell."""
         return self.read_table(f"{PARTS}/{key}.result.parquet"), self.read_table(f"{PARTS}/{key}.predictions.parquet")
+
+    def read_candidates(self, key: str) -> pd.DataFrame:
+        """Read the candidates of a finished cell whose constants were searched."""
+        return self.read_table(f"{PARTS}/{key}.candidates.parquet")
 
     def remove_checkpoints(self) -> None:
         """Remove all unfinished fits, also those that other code began."""

@@ -50,3 +50,22 @@ def test_results_table_puts_runs_of_other_decoders_together_and_refuses_other_te
     results.assign(gap=3).to_parquet(tmp_path / "others" / "results.parquet", index=False)
     with pytest.raises(SystemExit, match="the same terms"):
         runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def test_results_table_prints_searched_rows_and_compares_where_the_best_decoder_has_some(tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", n_sessions=2, searched=("lda", "svc-linear"))
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(run)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "### Mean over sessions, searched constants" in printed
+    assert "### Each session, searched constants" in printed
+    assert "| tuned | lda |" in printed
+    assert "| searched | lda |" not in printed  # there is no searched fa-lda to compare with
+
+
+def test_results_table_of_graph_decoders_compares_default_rows_with_their_control_beside_searched_ones(tmp_path):
+    graph_rows = runpy.run_path(str(SCRIPT))["graph_rows"]
+    row = {"session": "a", "accuracy": 0.5}
+    kinds = [("st-gat", "default"), ("st-gat", "searched"), ("st-gat, identity graph", "reference")]
+    table = pd.DataFrame([{**row, "decoder": name, "selection": selection} for name, selection in kinds])
+    assert graph_rows(table)[0]["difference (points)"] == "+0.0"

@@ -66,6 +66,15 @@ def test_plot_leaderboard_does_not_stop_at_an_interval_that_is_not_known(leaderb
     assert {0.6, 0.5} <= _points(ax)
 
 
+def test_plot_leaderboard_tells_searched_from_tuned_rows(leaderboard: pd.DataFrame) -> None:
+    searched = leaderboard.iloc[:1].assign(selection="searched", accuracy=0.64)
+    ax = figures.plot_leaderboard(pd.concat([leaderboard, searched]))
+    assert 0.64 in _points(ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "constants searched on training trials", "constants tuned on training trials", "fixed defaults", "reference",
+    ]  # fmt: skip
+
+
 def test_plot_confusion_matrix_draws_row_percentages_whatever_the_order_of_dims() -> None:
     counts = xr.DataArray(
         [[3, 0], [1, 4]], dims=("y_pred", "y_true"), coords={"y_pred": ["a", "b"], "y_true": ["a", "b"]}

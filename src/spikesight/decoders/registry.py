@@ -9,11 +9,13 @@ the entry-point group ``spikesight.decoders``::
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
+from spikesight.decoders import search_spaces
 from spikesight.errors import ConfigError, UnknownNameError
+from spikesight.search_space import Space
 
 ENTRY_POINT_GROUP: Final = "spikesight.decoders"
 DEFAULT: Final = "fa-lda"
@@ -36,12 +38,15 @@ class DecoderSpec:
         decoder without constants of its own.
     several_bins
         What the decoder does with trials of more than one bin.
+    search_space
+        Constructor parameters that a search may vary, and where; empty where there is nothing to search.
     """
 
     path: str
     summary: str
     candidates: tuple[Mapping[str, Any], ...] = ({},)
     several_bins: str = "not stated"
+    search_space: Space = field(default_factory=dict)
 
 
 _NETWORK_CANDIDATES = tuple(
@@ -70,6 +75,7 @@ _DECODERS: dict[str, DecoderSpec] = {
         "multinomial logistic regression with an L2 penalty",
         tuple({"C": c} for c in (0.003, 0.01, 0.03, 0.1, 0.3)),
         _FLAT,
+        search_space=search_spaces.LOGISTIC,
     ),
     "pca-logistic": DecoderSpec(
         "spikesight.decoders.linear:PCALogistic",
@@ -79,126 +85,147 @@ _DECODERS: dict[str, DecoderSpec] = {
             {"n_components": n, "C": c} for n, c in ((1000, 0.003), (1000, 0.01), (300, 0.03), (300, 0.1), (100, 0.3))
         ),
         _FLAT + ", then components of all of them",
+        search_space=search_spaces.PCA_LOGISTIC,
     ),
     "svc-linear": DecoderSpec(
         "spikesight.decoders.svc:LinearSVC",
         "support-vector classifier, linear kernel",
         tuple({"C": c} for c in (0.001, 0.002, 0.005, 0.01, 0.1)),
         _FLAT,
+        search_space=search_spaces.LINEAR_SVC,
     ),
     "svc-poly": DecoderSpec(
         "spikesight.decoders.svc:PolynomialSVC",
         "support-vector classifier, polynomial kernel",
         tuple({"C": c, "degree": d} for c, d in ((0.3, 2), (1, 2), (3, 2), (1, 3), (3, 3))),
         _FLAT,
+        search_space=search_spaces.POLYNOMIAL_SVC,
     ),
     "svc-rbf": DecoderSpec(
         "spikesight.decoders.svc:RadialSVC",
         "support-vector classifier, Gaussian kernel",
         tuple({"C": c, "gamma": g} for c, g in ((10, 0.1), (30, 0.1), (10, 0.25), (30, 0.25), (10, 0.5))),
         _FLAT,
+        search_space=search_spaces.RADIAL_SVC,
     ),
     "ridge": DecoderSpec(
         "spikesight.decoders.linear:Ridge",
         "least squares on class labels with an L2 penalty",
         tuple({"alpha": a} for a in (100, 500, 2000, 5000, 20000)),
         _FLAT,
+        search_space=search_spaces.RIDGE,
     ),
     "poisson-bayes": DecoderSpec(
         "spikesight.decoders.bayes:PoissonBayes",
         "independent Poisson counts with shrunken rates",
         tuple({"alpha": a} for a in (1, 3, 10, 30, 100)),
         "a Poisson count in every bin, independent given the class",
+        search_space=search_spaces.POISSON_BAYES,
     ),
     "lda": DecoderSpec(
         "spikesight.decoders.lda:ShrinkageLDA",
         "discriminant analysis with a full, shrunken noise covariance",
         tuple({"shrinkage": s} for s in ("auto", 0.2, 0.4, 0.6, 0.8)),
         _FLAT,
+        search_space=search_spaces.LDA,
     ),
     "fa-lda": DecoderSpec(
         "spikesight.decoders.fa_lda:FactorLDA",
         "discriminant analysis with shared noise factors and empirical-Bayes class means (the default)",
         tuple({"q": q} for q in (15, 30, 60, 120, 240)),
         "one model of the stacked bins and one of their sum, weighted by a choice on training trials",
+        search_space=search_spaces.FACTOR_LDA,
     ),
     "mlp": DecoderSpec(
         "spikesight.decoders.feedforward:MLP",
         "network with one hidden layer",
         _NETWORK_CANDIDATES,
         _FLAT,
+        search_space=search_spaces.HIDDEN,
     ),
     "mlp-deep": DecoderSpec(
         "spikesight.decoders.feedforward:DeepMLP",
         "network with several hidden layers",
         _NETWORK_CANDIDATES,
         _FLAT,
+        search_space=search_spaces.HIDDEN,
     ),
     "lstm": DecoderSpec(
         "spikesight.decoders.recurrent:LSTM",
         "recurrent network: long short-term memory",
         _NETWORK_CANDIDATES,
         "one after the other, read out after the last",
+        search_space=search_spaces.HIDDEN,
     ),
     "gru": DecoderSpec(
         "spikesight.decoders.recurrent:GRU",
         "recurrent network: gated recurrent units",
         _NETWORK_CANDIDATES,
         "one after the other, read out after the last",
+        search_space=search_spaces.HIDDEN,
     ),
     "transformer": DecoderSpec(
         "spikesight.decoders.transformer:Transformer",
         "self-attention over bins of known position",
         _NETWORK_CANDIDATES,
         "every bin attends to every other; read out from their mean",
+        search_space=search_spaces.TRANSFORMER,
     ),
     "cnn": DecoderSpec(
         "spikesight.decoders.convolutional:CNN",
         "temporal convolution: filters over a few bins of all units",
         _NETWORK_CANDIDATES,
         "filters of three bins slide over them; all their outputs are read out together",
+        search_space=search_spaces.CNN,
     ),
     "gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GCN",
         "graph convolution over units, one hidden layer",
         _NETWORK_CANDIDATES,
         "messages within each bin; bins side by side in the read-out",
+        search_space=search_spaces.GRAPH,
     ),
     "gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:GAT",
         "graph attention over units (GATv2), one hidden layer",
         _NETWORK_CANDIDATES,
         "messages within each bin; bins side by side in the read-out",
+        search_space=search_spaces.GRAPH,
     ),
     "st-gnn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGNN",
         "gated message passing over units, then an LSTM over bins",
         _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
+        search_space=search_spaces.GRAPH,
     ),
     "st-gcn": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGCN",
         "graph convolution over units, then an LSTM over bins",
         _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
+        search_space=search_spaces.GRAPH,
     ),
     "st-gat": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STGAT",
         "graph attention over units (GATv2 with edge weights), then an LSTM over bins",
         _NETWORK_CANDIDATES,
         "messages within each bin, then one bin after the other",
+        search_space=search_spaces.GRAPH,
     ),
     "st-transformer": DecoderSpec(
         "spikesight.decoders.spatiotemporal:STTransformer",
         "graph convolution over units, then a Transformer over bins",
         _NETWORK_CANDIDATES,
         "messages within each bin, then every bin attends to every other",
+        search_space=search_spaces.GRAPH_TRANSFORMER,
     ),
     "ensemble": DecoderSpec(
         "spikesight.decoders.ensemble:Ensemble",
         "averaged calibrated probabilities of other decoders: fa-lda with several numbers of factors, and mlp",
         tuple({"members": members} for members in _ENSEMBLES),
         "each member does with them what it does alone",
+        search_space=search_spaces.ENSEMBLE,
     ),
 }
 

@@ -71,7 +71,8 @@ class TorchDecoder(ProbabilisticDecoder):
     checkpoint
         Folder that keeps unfinished fits, which go on from there when they are started again; None: none is kept.
     on_epoch
-        Called with the record of each epoch; whatever it raises stops the fit.
+        Called with the record of each epoch; whatever it raises stops the fit. The decoder can decode by then, as it is
+        after that epoch.
 
     Attributes
     ----------
@@ -154,6 +155,7 @@ class TorchDecoder(ProbabilisticDecoder):
             self._keep_prior(self._prior(learnt.reshape(len(learnt), -1), codes[train], seed))
             with own_randomness(torch.device("cpu"), seed):
                 network = self._build(self.n_bins_, self.n_units_, len(self.classes_), learnt)
+            self.network_ = network  # a decoder can be asked after every epoch
             self.history_ = fit_network(
                 self._surrounded(network),
                 torch.from_numpy(self._white(learnt)),
@@ -168,12 +170,11 @@ class TorchDecoder(ProbabilisticDecoder):
                 checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
                 described=self._described(),
             )
-        self.network_ = network
         self.n_parameters_ = sum(weights.numel() for weights in network.parameters() if weights.requires_grad)
 
     def _scores(self, trials: NDArray[Any]) -> Floats:
         # in double precision, so that a trial's answer does not hang on which others are decoded with it
-        network = copy.deepcopy(self.network_).double().eval()
+        network = copy.deepcopy(self.network_).cpu().double().eval()
         scores = []
         with one_thread(), torch.no_grad():
             for first in range(0, len(trials), _CHUNK):

@@ -10,8 +10,19 @@ from spikesight.figures.theme import ACCENT, INK, REFERENCE, RULE, SOFT_INK, axe
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKS = {"tuned": ("o", ACCENT, ACCENT), "default": ("o", "white", ACCENT), "reference": ("D", REFERENCE, REFERENCE)}
-_MEANING = {"tuned": "constants tuned on training trials", "default": "fixed defaults", "reference": "reference"}
+_MARKS = {
+    "searched": ("s", ACCENT, ACCENT),
+    "tuned": ("o", ACCENT, ACCENT),
+    "default": ("o", "white", ACCENT),
+    "reference": ("D", REFERENCE, REFERENCE),
+}
+_MEANING = {
+    "searched": "constants searched on training trials",
+    "tuned": "constants tuned on training trials",
+    "default": "fixed defaults",
+    "reference": "reference",
+}
+_SHIFT = {"searched": 0.17, "default": -0.17}
 
 
 def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
@@ -20,8 +31,9 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     Parameters
     ----------
     leaderboard
-        Columns ``decoder``, ``selection`` ("tuned", "default" or "reference"), ``accuracy``, ``low``, ``high`` and
-        ``chance``, all fractions; one row per point, as from `spikesight.leaderboard.session_leaderboard`.
+        Columns ``decoder``, ``selection`` ("searched", "tuned", "default" or "reference"), ``accuracy``, ``low``,
+        ``high`` and ``chance``, all fractions; one row per point, as from
+        `spikesight.leaderboard.session_leaderboard`.
     ax
         Where to draw; a new figure if None.
 
@@ -38,7 +50,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     for selection in shown:
         rows = table[table["selection"] == selection]
         marker, face, edge = _MARKS[selection]
-        y = rows["decoder"].map(height).to_numpy(float) + (-0.17 if selection == "default" else 0.0)
+        y = rows["decoder"].map(height).to_numpy(float) + _SHIFT.get(selection, 0.0)
         value = rows["accuracy"].to_numpy(float)
         spread = np.vstack([value - rows["low"].to_numpy(float), rows["high"].to_numpy(float) - value])
         ax.errorbar(

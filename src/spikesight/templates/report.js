@@ -37,6 +37,7 @@
   });
 
   const KINDS = [
+    ["searched", "searched on training trials", { color: accent, symbol: "square", size: 10 }],
     ["tuned", "tuned on training trials", { color: accent, symbol: "circle", size: 10 }],
     ["default", "default constants", { color: "#fff", symbol: "circle", size: 10, line: { color: accent, width: 2 } }],
     ["reference", "reference", { color: reference, symbol: "diamond", size: 10 }],
@@ -44,8 +45,9 @@
 
   function drawLeaderboard(place, rows) {
     const names = [...new Set(rows.map((row) => row.decoder))].reverse();
-    const both = new Set(rows.map((row) => row.selection)).size > 1;
-    const shift = { tuned: both ? 0.13 : 0, default: both ? -0.13 : 0, reference: 0 };
+    const kinds = new Set(rows.map((row) => row.selection));
+    const shift = kinds.has("searched") ? { searched: 0.24, tuned: 0, default: -0.24, reference: 0 }
+      : kinds.size > 1 ? { tuned: 0.13, default: -0.13, reference: 0 } : { tuned: 0, default: 0, reference: 0 };
     const traces = KINDS.map(([kind, name, marker]) => {
       const own = rows.filter((row) => row.selection === kind);
       return {
@@ -79,11 +81,16 @@
   }
 
   function drawPaired(place, sessions) {
-    const kind = sessions.some((session) => session.leaderboard.some((row) => row.selection === "tuned")) ? "tuned" : "default";
-    const kept = page.overSessions.filter((row) => row.selection === kind).reverse();
+    // Of each decoder the row of the most thorough way to set its constants.
+    const rank = (row) => ["searched", "tuned", "default"].indexOf(row.selection);
+    const best = new Map();
+    for (const row of page.overSessions) if (rank(row) >= 0) best.set(row.decoder, Math.min(rank(row), best.get(row.decoder) ?? 9));
+    const isKept = (row) => best.get(row.decoder) === rank(row);
+    const kept = page.overSessions.filter(isKept).reverse();
     const names = kept.map((row) => row.decoder);
+    const how = [...new Set(kept.slice().sort((a, b) => rank(a) - rank(b)).map((row) => row.selection))].join(" or else ");
     const lines = sessions.map((session, at) => {
-      const value = new Map(session.leaderboard.filter((row) => row.selection === kind).map((row) => [row.decoder, row.accuracy]));
+      const value = new Map(session.leaderboard.filter(isKept).map((row) => [row.decoder, row.accuracy]));
       return {
         type: "scatter", mode: "lines+markers", name: short(session.id, 24), x: names.map((_, x) => x),
         y: names.map((name) => value.get(name) ?? null), line: { color: palette[at % palette.length], width: 1.3 },
@@ -95,7 +102,7 @@
       height: 440, margin: { l: 60, r: 16, t: 16, b: 90 }, hovermode: "closest",
       xaxis: axis({ tickvals: names.map((_, at) => at), ticktext: names.map((name) => short(name, 18)), showgrid: false,
         range: [-0.4, names.length - 0.6] }),
-      yaxis: axis({ title: title(`accuracy (%), ${kind}`), tickformat: ".0%", rangemode: "tozero" }),
+      yaxis: axis({ title: title(`accuracy (%), ${how}`), tickformat: ".0%", rangemode: "tozero" }),
       shapes: kept.map((row, x) => ({ type: "line", x0: x - 0.2, x1: x + 0.2, y0: row.accuracy, y1: row.accuracy, line: { color: ink, width: 3 } })),
       showlegend: true, legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 12 } },
     });
@@ -233,6 +240,7 @@
       article.querySelector('[data-choose="repeat"]').onchange = raster;
     }
     if (session.rates) drawRates(place("rates"), session.rates);
+    if (session.tuning) drawTuning(article, session.tuning, page.importance, { page, narrow, percent, plain, short, axis, draw, title });
   }
 
   const articles = [...document.querySelectorAll("article")];

@@ -1,0 +1,206 @@
+"""What Ray Tune is given: a space, what proposes candidates, what gives them up, and the work of one candidate."""
+
+import importlib.util
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
+from threadpoolctl import threadpool_limits
+
+from spikesight.candidates import STOPPED, Record, score_candidate
+from spikesight.errors import ConfigError
+from spikesight.fitting import InnerFold
+from spikesight.search_folder import SearchFolder
+from spikesight.search_space import Choice, Range, Space
+from spikesight.tuning_config import TuningConfig
+from spikesight.tuning_results.table import FAILED, FINISHED, PRUNED
+
+METRIC: Final = "accuracy"
+PROGRESS: Final = "progress"
+_WHOLE: Final = 100
+"""Progress of a candidate that is finished: ASHA counts in percent."""
+_WRITE_EVERY: Final = 1.0
+
+
+def ray_space(space: Space) -> dict[str, Any]:
+    """Write a space in Ray Tune's terms."""
+    return {name: _domain(dimension) for name, dimension in space.items()}
+
+
+def _domain(dimension: Range | Choice) -> Any:
+    if isinstance(dimension, Choice):
+        return tune.choice(list(dimension.values))
+    if dimension.whole:  # Ray's upper end is left out
+        whole = tune.lograndint if dimension.log else tune.randint
+        return whole(int(dimension.low), int(dimension.high) + 1)
+    return (tune.loguniform if dimension.log else tune.uniform)(dimension.low, dimension.high)
+
+
+def make_search(settings: TuningConfig, seed: int, first: Sequence[Mapping[str, Any]], at_a_time: int) -> Searcher:
+    """Make what proposes candidates.
+
+    Parameters
+    ----------
+    settings
+        Names it.
+    seed
+        Of its random numbers.
+    first
+        Candidates to begin with.
+    at_a_time
+        Candidates at work at once.
+
+    Raises
+    ------
+    ConfigError
+        If its library is not installed.
+    """
+    begin_with = [dict(values) for values in first] or None
+    if settings.search == "hebo":
+        return _hebo(seed, begin_with, at_a_time)
+    if importlib.util.find_spec("optuna") is None:
+        raise ConfigError("expected Optuna to be installed: pip install 'spikesight[tune]'.")
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    samplers: dict[str, Any] = {
+        "optuna-gp": lambda: optuna.samplers.GPSampler(seed=seed),
+        "optuna-tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
+        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
+    }
+    return OptunaSearch(metric=METRIC, mode="max", sampler=samplers[settings.search](), points_to_evaluate=begin_with)
+
+
+def _hebo(seed: int, first: list[dict[str, Any]] | None, at_a_time: int) -> Searcher:
+    if importlib.util.find_spec("hebo") is None:
+        raise ConfigError(
+            "expected HEBO to be installed. It needs Python 3.11, numpy below 1.25 and pyarrow below 22, so an "
+            "environment of its own: pip install 'spikesight[tune,hebo]' there (`make test-hebo` builds one). Or use "
+            "--search optuna-gp, which also fits a Gaussian process."
+        )
+    from ray.tune.search.hebo import HEBOSearch
+
+    return HEBOSearch(
+        metric=METRIC, mode="max", points_to_evaluate=first, random_state_seed=seed, max_concurrent=at_a_time
+    )
+
+
+def make_scheduler(settings: TuningConfig) -> TrialScheduler:
+    """Make what gives candidates up: ASHA by share of the training that is done, or nothing."""
+    if settings.scheduler == "none":
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
+    grace = max(1, round(_WHOLE * settings.grace))
+    return ASHAScheduler(time_attr=PROGRESS, max_t=_WHOLE, grace_period=grace, reduction_factor=settings.reduction)
+
+
+def number_of(trial: Trial) -> str:
+    """Name Ray's trial after its place in the order of proposals, from 1."""
+    return str(trial.experiment_tag).partition("_")[0]
+
+
+class Budget(Stopper):
+    """Ends a search when it was at work for so long, restarts included; the start of processes does not count.
+
+    Parameters
+    ----------
+    folder
+        Keeps the time spent.
+    minutes
+        The budget; None: there is no end.
+    """
+
+    def __init__(self, folder: Path, minutes: float | None) -> None:
+        self._folder = folder
+        self._minutes = minutes
+        self._begin()
+
+    def _begin(self) -> None:
+        self._before = SearchFolder(self._folder).spent()
+        self._begun = self._written = time.monotonic()
+        self._is_at_work = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self._folder, "minutes": self._minutes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._folder, self._minutes = state["folder"], state["minutes"]
+        self._begin()
+
+    def is_over(self) -> bool:
+        """Tell if the budget is spent."""
+        spent = self._before + time.monotonic() - self._begun
+        return self._minutes is not None and spent >= 60 * self._minutes
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Leave the end of a single candidate to others."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Tell Ray to end all candidates when the budget is spent; write the time down now and then."""
+        now, folder = time.monotonic(), SearchFolder(self._folder)
+        if not self._is_at_work:
+            self._is_at_work = any(folder.candidates.glob("*.json"))
+            self._begun = now
+        if now - self._written >= _WRITE_EVERY:
+            folder.spend(self._before + now - self._begun)
+            self._written = now
+        return self.is_over()
+
+
+class Ends(tune.Callback):
+    """Writes down how a candidate ended that did not say so itself.
+
+    Parameters
+    ----------
+    folder
+        Of the search.
+    budget
+        Tells the end of the budget from a candidate that was given up.
+    """
+
+    def __init__(self, folder: Path, budget: Budget) -> None:
+        self._folder = folder
+        self._budget = budget
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Hear that Ray ended a candidate."""
+        state = STOPPED if self._budget.is_over() else PRUNED
+        SearchFolder(self._folder).end(int(number_of(trial)) - 1, state)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Hear that a candidate's process died for the last time, or could not even begin."""
+        folder, number = SearchFolder(self._folder), int(number_of(trial)) - 1
+        told = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
+        reason = (
+            f"its process died {trial.num_failures} times, the last time with: {told[-1] if told else 'nothing said'}"
+        )
+        if not any(record.candidate == number for record in folder.records()):
+            Record(number, dict(trial.config)).write(folder.candidates)
+        folder.end(number, FAILED, reason)
+
+
+def run_candidate(config: Mapping[str, Any], estimator: Any, folds: Sequence[InnerFold], folder: str) -> None:
+    """Score one candidate in a process of Ray's, and report every step to it.
+
+    A candidate that failed is reported with an accuracy of 0, so that what proposes candidates learns to keep away.
+    """
+    place = SearchFolder(Path(folder))
+    record = Record.resumed(place.candidates, int(tune.get_context().get_trial_name()) - 1, config)
+
+    def report(progress: float, accuracy: float) -> None:
+        tune.report({METRIC: accuracy, PROGRESS: _WHOLE * progress})
+
+    if record.state not in (FINISHED, FAILED):
+        record.write(place.candidates)
+        with threadpool_limits(1):
+            record = score_candidate(estimator, folds, record, place.candidates, report, place.fits)
+        if record.state == FINISHED:  # its last step was reported
+            return
+    report(1.0, 0.0 if record.state == FAILED else record.accuracy or 0.0)

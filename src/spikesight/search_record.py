@@ -1,0 +1,91 @@
+"""What searches found, in a run directory: one table of all candidates, and who won."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from spikesight.candidates import candidate_table
+from spikesight.fitting import SEARCH
+from spikesight.search_folder import SearchFolder
+from spikesight.tracking import CHECKPOINTS, RunDirectory
+from spikesight.tuning_results.table import CANDIDATE_COLUMNS, CANDIDATES, FINISHED
+
+
+class SearchCell(NamedTuple):
+    """A search: its part in the run directory, and whose it is."""
+
+    part: str
+    session: str
+    decoder: str
+    fold: int
+    seed: int
+
+
+def stack_candidates(searches: Iterable[tuple[SearchCell, pd.DataFrame]]) -> pd.DataFrame:
+    """Put tables of candidates together.
+
+    Returns
+    -------
+    DataFrame
+        ``session``, ``decoder``, ``fold`` (the outer one), ``seed``; the columns of
+        `spikesight.candidates.candidate_table`; ``chosen``, true for the best finished candidate of each search.
+    """
+    tables = []
+    for cell, table in searches:
+        if table.empty:
+            continue
+        key = pd.DataFrame([cell._asdict()] * len(table)).drop(columns="part")
+        tables.append(pd.concat([key, table, _is_best(table).rename("chosen")], axis=1))
+    return (
+        pd.concat(tables, ignore_index=True)[list(CANDIDATE_COLUMNS)]
+        if tables
+        else pd.DataFrame(columns=list(CANDIDATE_COLUMNS))
+    )
+
+
+def write_candidates(run: RunDirectory, cells: Sequence[SearchCell]) -> pd.DataFrame:
+    """Write ``candidates.parquet``: every candidate of every search, those of unfinished ones too; none, no file.
+
+    Parameters
+    ----------
+    run
+        An open run directory.
+    cells
+        Its searches, in the order of the table.
+
+    Returns
+    -------
+    DataFrame
+        What was written, as of `stack_candidates`.
+    """
+    finished = run.finished_parts()
+    table = stack_candidates(
+        (
+            cell,
+            run.read_candidates(cell.part)
+            if cell.part in finished
+            else candidate_table(SearchFolder(run.path / CHECKPOINTS / cell.part / SEARCH).records()),
+        )
+        for cell in cells
+    )
+    if len(table):
+        run.write_table(CANDIDATES, table)
+    return table
+
+
+def winners(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per session and decoder: of the winners of all folds, the one with the highest accuracy.
+
+    It is the best of several on trials some of which other folds test on: a config made of it is for other sessions, or
+    for trials that come later.
+    """
+    best = candidates[candidates["chosen"]].sort_values("accuracy", ascending=False, kind="stable")
+    return best.drop_duplicates(["session", "decoder"]).reset_index(drop=True)
+
+
+def _is_best(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Mark the finished candidate with the highest accuracy, the first of equal ones."""
+    finished = table.loc[table["state"] == FINISHED, "accuracy"]
+    best = int(finished.to_numpy().argmax()) if len(finished) else 0
+    return pd.Series(table.index.isin(finished.index[best : best + 1]), index=table.index)
