@@ -21,7 +21,7 @@ LAYERS = (
     ("cli_options",),
     ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation", "terminal_progress", "tuning"),
-    ("report", "connectivity_report"),
+    ("report", "connectivity_report", "tracked_run"),
     ("report_text",),
     ("report_tuning",),
     ("run_record", "connectivity_record"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("ray_executor",),
     ("executors", "run_plan"),
     ("cells", "entrants", "search_record"),
-    ("evaluation", "search_folder"),
+    ("evaluation", "search_folder", "contenders"),
     ("candidates",),
     ("fitting",),
     ("decoders", "connectivity"),
@@ -43,8 +43,10 @@ LAYERS = (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
         *("graph_records", "tuning_results", "connectivity_files", "connectivity_config", "cluster"),
     ),
+    ("wandb_tracking",),
+    ("epochs",),
     ("data",),
-    ("schema", "config", "tracking", "provenance", "page", "progress"),
+    ("schema", "config", "tracking", "trackers", "provenance", "page", "progress"),
     ("tuning_config",),
     ("search_space",),
     ("errors",),
@@ -52,7 +54,7 @@ LAYERS = (
 """From top to bottom: a module imports from lower layers, never from above or from its own layer's other modules."""
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
-HEAVY = ("torch", "sklearn", "h5py", "matplotlib", "ray")
+HEAVY = ("torch", "sklearn", "h5py", "matplotlib", "ray", "optuna", "wandb")
 
 DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
 

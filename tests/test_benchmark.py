@@ -27,11 +27,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from spikesight import cells
 from spikesight.benchmark import Benchmark, evaluate
+from spikesight.contenders import contender
 from spikesight.decoders import registry
 from spikesight.decoders.registry import DecoderSpec
 from spikesight.decoders.storage import load_decoder
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError, WorkerError
-from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem, contender
+from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem
 from spikesight.splits import BlockKFold, LastBlock, RepeatKFold, inner_folds
 from spikesight.tracking import RunDirectory
 
@@ -150,7 +151,7 @@ def test_evaluate_gives_a_row_per_fold_and_a_row_per_test_trial():
 
 
 def test_evaluate_scores_what_it_predicts():
-    results, predictions, _ = evaluate("logistic", session(), SPLITTER)
+    results, predictions, *_ = evaluate("logistic", session(), SPLITTER)
     for fold, own in predictions.groupby("fold"):
         row = results.set_index("fold").loc[fold]
         assert (own["correct"] == (own["y_true"] == own["y_pred"])).all()
@@ -161,7 +162,7 @@ def test_evaluate_scores_what_it_predicts():
 
 
 def test_evaluate_of_a_decoder_without_probabilities_leaves_confidence_open():
-    results, predictions, _ = evaluate(Fragile(""), session(), SPLITTER)
+    results, predictions, *_ = evaluate(Fragile(""), session(), SPLITTER)
     assert set(results["decoder"]) == {"Fragile"}
     assert results["top5_accuracy"].isna().all()
     assert predictions["in_top5"].isna().all()
@@ -170,7 +171,7 @@ def test_evaluate_of_a_decoder_without_probabilities_leaves_confidence_open():
 
 def test_default_decoding_is_a_fit_to_the_training_rows_and_a_prediction_of_the_test_rows():
     dataset = session()
-    _, predictions, _ = evaluate(LogisticRegressionOnTrials(), dataset, SPLITTER)
+    _, predictions, *_ = evaluate(LogisticRegressionOnTrials(), dataset, SPLITTER)
     X, y = dataset["spike_counts"].to_numpy()[:, 0], dataset["target"].to_numpy()
     for fold, (train, test) in enumerate(SPLITTER.split(X, y, dataset["stimulus_block"].to_numpy())):
         expected = LogisticRegression(max_iter=2000).fit(X[train], y[train]).predict(X[test])
@@ -188,7 +189,7 @@ def LogisticRegressionOnTrials(**params):
 def test_tuned_decoding_is_scikit_learns_search_on_inner_folds_of_the_training_rows():
     dataset = session()
     grid = [{"logisticregression__C": value} for value in (1e-4, 1e-2, 1.0)]
-    results, predictions, _ = evaluate(
+    results, predictions, *_ = evaluate(
         LogisticRegressionOnTrials(), dataset, SPLITTER, selection="tuned", candidates=grid
     )
     X, y, groups = (dataset[name].to_numpy() for name in ("spike_counts", "target", "stimulus_block"))
@@ -274,7 +275,7 @@ def test_a_decoder_that_raises_is_recorded_with_its_reason_and_folds_that_work_s
 
     dataset = session()
     dataset["spike_counts"][0, 0, 0] = poison = 77  # row 0 is trained on in all folds but the first
-    results, _, failures = evaluate(FirstFoldOnly(""), dataset, SPLITTER)
+    results, _, failures, _ = evaluate(FirstFoldOnly(""), dataset, SPLITTER)
     assert results["fold"].tolist() == [0]
     assert failures["fold"].tolist() == [1, 2]
     assert failures["error"][0] == "FloatingPointError: covariance is singular"

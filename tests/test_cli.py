@@ -92,11 +92,12 @@ def test_help_says_what_counts_files_hold_and_what_exit_codes_mean() -> None:
 
 
 def test_an_interrupted_benchmark_says_how_to_resume(monkeypatch: pytest.MonkeyPatch, counts: Path) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spikesight.experiment.run_benchmark", interrupt)
-    assert failed("benchmark", counts, code=130) == "stopped; start the same command again to resume (searches: with --resume)\n"
+    said = "stopped; start the same command again to resume (searches: with --resume)\n"
+    assert failed("benchmark", counts, code=130) == said
 
 
 def test_version_is_printed() -> None:

@@ -66,6 +66,10 @@ def test_an_assignment_reaches_a_nested_key_and_reads_its_value_as_yaml() -> Non
         ("detrend=slow", ["detrend (--detrend): expected a number of trials", "'slow'"]),
         ("detrend=200,acausal", ["200 or 200,causal"]),
         ("detrend=0", ["detrend (--detrend): expected a number of at least 1, got 0."]),
+        ("wandb=on", ["wandb (--wandb)", "'off', 'offline' or 'online'", "got True"]),
+        ("wandb=sometimes", ["wandb (--wandb)", "got 'sometimes'"]),
+        ("wandb_project=a/b", ["wandb_project: expected a name without spaces", "got 'a/b'"]),
+        ("wandb_entity=''", ["wandb_entity: expected a name", "got ''"]),
         ("seed", ["KEY=VALUE", "'seed'"]),
         ("=1", ["KEY=VALUE"]),
         ("seed=[1", ["YAML value", "'seed=[1'"]),
@@ -162,6 +166,19 @@ def test_a_config_is_frozen() -> None:
     config = BenchmarkConfig(sources=(Path("a.nwb"),))
     with pytest.raises(pydantic.ValidationError):
         config.seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("written", "expected"), [("off", "off"), ("offline", "offline"), ("'online'", "online")])
+def test_wandb_is_off_though_yaml_takes_that_word_for_false(tmp_path: Path, written: str, expected: str) -> None:
+    assert load_config(assignments=["sources=[a.nwb]", f"wandb={written}"]).wandb == expected
+    (tmp_path / "run.yaml").write_text(f"sources: [a.nwb]\nwandb: {written}\n")
+    assert load_config(tmp_path / "run.yaml").wandb == expected
+
+
+def test_wandb_does_not_change_the_directory_of_a_run() -> None:
+    plain = load_config(assignments=["sources=[a.nwb]"])
+    more = ["wandb=online", "wandb_project=mine", "wandb_entity=lab"]
+    assert load_config(assignments=["sources=[a.nwb]", *more]).run_directory() == plain.run_directory()
 
 
 def test_the_directory_of_a_run_is_named_after_its_question() -> None:

@@ -16,6 +16,7 @@ from spikesight import cells
 from spikesight.benchmark import evaluate
 from spikesight.cli import app
 from spikesight.config import BenchmarkConfig, load_config
+from spikesight.contenders import contender
 from spikesight.data.context import add_context
 from spikesight.decoders import registry
 from spikesight.decoders.on_bins import OnBins
@@ -24,7 +25,7 @@ from spikesight.demo import save_simulation
 from spikesight.detrending import Detrending
 from spikesight.entrants import NEIGHBOURS
 from spikesight.errors import ConfigError, RunDirectoryError
-from spikesight.evaluation import as_problem, contender
+from spikesight.evaluation import as_problem
 from spikesight.experiment import run_benchmark
 from spikesight.prediction import predict_file
 from spikesight.report_text import methods

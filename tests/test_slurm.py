@@ -106,6 +106,12 @@ def test_set_up_lines_come_first_and_as_they_are(config):
     assert commands[:3] == ['module load "python/3.11"', "export A=$HOME", "set -uo pipefail"]
 
 
+def test_a_search_goes_on_when_the_job_is_started_again(config):
+    assert "\ncommand=(benchmark)\n" in slurm_script(config, job())
+    config.write_text("sources: [one.npz]\nselection: [searched, default]\ntuning: {candidates: 20}\n")
+    assert "\ncommand=(benchmark --resume)\n" in slurm_script(config, job())
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 def test_bash_takes_every_script(config, value):
     script = slurm_script(config, job(name=value, partition=value, account=value, gpus=1, set_up=["true"]))

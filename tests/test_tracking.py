@@ -185,11 +185,26 @@ def test_provenance_says_with_what_and_from_what_a_run_was_made(tmp_path):
     assert run["seed"] == 7
     assert run["versions"]["numpy"]
     assert run["hardware"]["n_cpus"] >= 1
+    assert isinstance(run["hardware"]["gpus"], list)
     assert run["command_line"] == sys.argv
     assert run["time"].endswith("+00:00")
     [described] = run["inputs"]
     assert described["sha256"] == hashlib.sha256(b"spikes").hexdigest()
     assert (described["path"], described["size"]) == (str(source), 6)
+
+
+def test_provenance_names_the_graphics_cards_that_the_driver_knows(tmp_path, monkeypatch):
+    (tmp_path / "0000:01:00.0").mkdir()
+    (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A100\nIRQ:   \t\t 3\n")
+    monkeypatch.setattr(provenance, "_GPUS", tmp_path)
+    assert describe_run(0)["hardware"]["gpus"] == ["NVIDIA A100"]
+
+
+def test_provenance_has_versions_of_optional_packages_where_they_are_installed(monkeypatch):
+    there = {"ray": "2.60.0", "optuna": None, "wandb": "0.31.0"}
+    monkeypatch.setattr(provenance, "_version", lambda name: there.get(name, "1"))
+    versions = describe_run(0)["versions"]
+    assert (versions["ray"], versions["wandb"], "optuna" in versions) == ("2.60.0", "0.31.0", False)
 
 
 def test_provenance_has_the_commit_of_the_package_and_not_of_a_checkout_around_it(monkeypatch, tmp_path):

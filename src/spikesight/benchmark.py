@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_limits
 from spikesight import schema
 from spikesight.cells import Cell, Keep, attempt, name_cells
 from spikesight.cluster import LOCAL
+from spikesight.contenders import contender
 from spikesight.detrending import Detrending
 from spikesight.entrants import Searches, entrants
+from spikesight.epochs import write_epochs
 from spikesight.errors import ConfigError
-from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, contender, gap_of
+from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, gap_of
 from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import write_graphs
@@ -24,6 +26,8 @@ from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row
 from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.wandb_tracking.process import WRITER_BYTES
+from spikesight.wandb_tracking.runs import WandbSettings, catch_up
 
 
 class Evaluation(NamedTuple):
@@ -161,6 +165,8 @@ class Benchmark:
     searches
         Makes what looks for constants, where ``"searched"`` is asked. Searches are done one after the other, and share
         the machines out among their candidates.
+    wandb
+        Where W&B runs are written, one a cell; None: there are none.
     """
 
     datasets: Mapping[str, xr.Dataset]
@@ -176,6 +182,7 @@ class Benchmark:
     detrending: Detrending | None = None
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     searches: Searches | None = None
+    wandb: WandbSettings | None = None
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
@@ -186,7 +193,9 @@ class Benchmark:
         everything = sum(n_bytes for _, n_bytes in shapes)
         shared = stored if self.jobs > 1 or self.ray is not None else 0
         here = 0 if self.ray not in (None, LOCAL) else self.jobs
-        return int(everything + shared + here * working_memory(largest, detrended=self.detrending is not None))
+        process = working_memory(largest, detrended=self.detrending is not None)
+        follower = 0 if self.wandb is None else WRITER_BYTES
+        return int(everything + shared + here * (process + follower))
 
     def run(self, run: RunDirectory, on_cell: OnCell | None = None) -> Evaluation:
         """Decode what the run directory does not hold yet, then assemble the tables.
@@ -211,7 +220,7 @@ class Benchmark:
         -------
         Evaluation
             Also written: ``results.parquet``, ``predictions.parquet``, ``failures.json``; for graph decoders
-            ``adjacency.nc`` and ``edges.parquet``.
+            ``adjacency.nc`` and ``edges.parquet``; for networks ``epochs.parquet``.
 
         Raises
         ------
@@ -228,7 +237,7 @@ class Benchmark:
             total = sum(self._count_cells(session) for session in self.datasets)
             run.log("benchmark started", cells=total, jobs=self.jobs, ray=self.ray)
             plan = RunPlan(run, total, self.seed, on_cell=on_cell, time_limit=self.time_limit)
-            terms = Terms(self.splitter, self.seed, Keep(run.path.resolve(), self.save_decoders))
+            terms = Terms(self.splitter, self.seed, Keep(run.path.resolve(), self.save_decoders, self.wandb))
             batches = (self._batch(session, plan) for session in self.datasets)
             attempts = attempts if self.searches is None else searches_here(attempts)
             try:
@@ -240,6 +249,10 @@ class Benchmark:
             plan.record_not_run()
         finished = run.finished_parts()
         write_graphs(run, [cell for cell in plan.graphs if cell.part in finished], plan.areas)
+        done = [part for part in plan.parts if part in finished]
+        write_epochs(run, done)
+        if self.wandb is not None:
+            catch_up(self.wandb, run, done)
         return _assemble(run, plan, candidates)
 
     def _executor(self) -> AbstractContextManager[Attempts]:

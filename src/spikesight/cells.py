@@ -3,7 +3,7 @@
 import re
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,12 +11,15 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from spikesight.epochs import KEY, EpochLog
 from spikesight.evaluation import Problem, gap_of, run_fold, splitter_name
 from spikesight.fitting import REFERENCE, Contender, FittedFold
 from spikesight.graph_records import write_graph
 from spikesight.provenance import code_digest, estimator_digests, library_versions
 from spikesight.splits import Fold, Splitter
+from spikesight.trackers import Ending, Tracker
 from spikesight.tracking import CHECKPOINTS, DECODERS
+from spikesight.wandb_tracking.runs import WandbSettings, follow_cell
 
 TRAINING: Final = "training"
 GAP: Final = "gap"
@@ -69,28 +72,87 @@ def name_cells(
 
 
 class Keep(NamedTuple):
-    """What of a cell is kept beside its tables, in which run directory: the graph of a graph decoder, if it has one."""
+    """What of a cell is kept beside its tables, in which run directory, and whether W&B hears of it.
+
+    The epochs of a network and the graph of a graph decoder are kept in any case.
+    """
 
     run: Path
     decoders: bool = False
+    wandb: WandbSettings | None = None
 
 
 def attempt(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep | None = None) -> Outcome:
     """Run a cell and keep what is asked of it; an error becomes part of the outcome."""
+    following = None if keep is None else _Following(cell, problem, seed, keep)
     try:
-        unfinished = None if keep is None else keep.run / CHECKPOINTS / cell.part
         fitted, result, predictions = run_fold(
-            cell.contender, problem, splitter, cell.fold, cell.rows, seed, checkpoint=unfinished
+            cell.contender,
+            problem,
+            splitter,
+            cell.fold,
+            cell.rows,
+            seed,
+            checkpoint=None if keep is None else keep.run / CHECKPOINTS / cell.part,
+            on_epoch=None if following is None else following.hear,
         )
-        if keep is not None and cell.contender.selection != REFERENCE:
-            if keep.decoders:
-                _save(fitted, keep.run / DECODERS / cell.part, problem, cell.rows, result)
-            if hasattr(fitted.decoder, "adjacency_"):
-                write_graph(fitted.decoder.adjacency_, keep.run, cell.part)
+        if keep is not None and following is not None:
+            stored = _keep_files(fitted, keep, cell, problem, result)
+            following.finish(fitted.decoder, result, predictions, stored)
     except Exception as error:  # one decoder's trouble must not cost the others their results; it is reported
-        reason = " ".join(str(error).split())
-        return Outcome(None, None, f"{type(error).__name__}: {reason}", traceback.format_exc())
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if following is not None:
+            following.fail(reason)
+        return Outcome(None, None, reason, traceback.format_exc())
     return Outcome(result, predictions, candidates=fitted.chosen.candidates)
+
+
+class _Following:
+    """Those who follow a cell: its file of epochs, and W&B if that is asked."""
+
+    def __init__(self, cell: Cell, problem: Problem, seed: int, keep: Keep) -> None:
+        values = (problem.session, cell.contender.name, cell.contender.selection, cell.fold, seed)
+        key = dict(zip(KEY, values, strict=True))
+        self._epochs = EpochLog(keep.run, cell.part, key)
+        self._trackers: list[Tracker] = [] if keep.wandb is None else [follow_cell(keep.wandb, cell.part, key)]
+
+    def hear(self, record: Mapping[str, Any]) -> None:
+        self._epochs.add(record)
+        for tracker in self._trackers:
+            tracker.hear(self._epochs.lines)
+
+    def finish(self, decoder: Any, result: pd.DataFrame, predictions: pd.DataFrame, stored: Path | None) -> None:
+        params = decoder.get_params()
+        if "on_epoch" in params:
+            self._epochs.complete(getattr(decoder, "history_", self._epochs.lines))
+        own = {name: value for name, value in params.items() if name not in getattr(decoder, "of_the_fit", ())}
+        for tracker in self._trackers:
+            tracker.end(Ending("", self._epochs.lines, row_of(result), predictions, own, stored))
+
+    def fail(self, reason: str) -> None:
+        for tracker in self._trackers:
+            tracker.end(Ending(reason))
+
+
+def _keep_files(fitted: FittedFold, keep: Keep, cell: Cell, problem: Problem, result: pd.DataFrame) -> Path | None:
+    """Store what a fitted decoder leaves beside its tables; return the folder of the decoder, if it is stored."""
+    if cell.contender.selection == REFERENCE:
+        return None
+    if hasattr(fitted.decoder, "adjacency_"):
+        write_graph(fitted.decoder.adjacency_, keep.run, cell.part)
+    if keep.decoders:
+        folder = keep.run / DECODERS / cell.part
+        _save(fitted, folder, problem, cell.rows, result)
+        return folder
+    if keep.wandb is None:
+        return None
+    folder = keep.wandb.folder / DECODERS / cell.part
+    try:
+        _save(fitted, folder, problem, cell.rows, result)
+    except Exception as error:  # nobody asked for it but W&B, so it must not cost the result
+        warnings.warn(f"no decoder of {cell.part} for W&B: {type(error).__name__}: {error}", UserWarning, stacklevel=2)
+        return None
+    return folder
 
 
 def attempt_quietly(cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep) -> Outcome:

@@ -151,6 +151,7 @@ def benchmark(
         float | None, typer.Option(help="Minutes after which no further fit is begun; run it again to go on.")
     ] = None,
     save_decoders: options.SaveDecoders = None,
+    wandb: options.Wandb = None,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
@@ -173,7 +174,8 @@ def benchmark(
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
     running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
-    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running}
+    following = {"wandb": wandb}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with TerminalProgress() as progress:
         run = run_benchmark(asked, progress, resume=resume)

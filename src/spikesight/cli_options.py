@@ -65,6 +65,10 @@ Jobs = Annotated[int | None, typer.Option(help="Processes at a time; one per cor
 Ray = Annotated[
     str | None, typer.Option(help="Run on Ray: local, auto, or host:port of a cluster; `spikesight slurm` makes one.")
 ]
+Wandb = Annotated[
+    Literal["off", "offline", "online"] | None,
+    typer.Option(help=f"Weights & Biases; online uploads, if a key is set, in the background. {default_of('wandb')}"),
+]
 SaveDecoders = Annotated[bool | None, typer.Option("--save-decoders", help="Store every fitted decoder.")]
 Out = Annotated[Path | None, typer.Option(help=f"Run directory; started again, it is resumed. {RUN_DEFAULT}")]
 Search = Annotated[

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -43,7 +43,7 @@ OPTIONS = {
                 "decoders",
                 "selection",
             ),
-            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "out"),
+            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out"),
         )
     },
     **{f"tuning.{name}": f"--{name}" for name in ("search", "candidates", "scheduler", "budget", "space")},
@@ -52,6 +52,7 @@ OPTIONS = {
 
 TUNING = "tuning"
 SEARCHED = "searched"
+WandbName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^/\\#?%:\s]+$")]
 
 _EXPECTED = {
     "literal_error": "{expected}",
@@ -67,6 +68,9 @@ _EXPECTED = {
     "bool_parsing": "true or false",
     "string_type": "text",
     "path_type": "a path",
+    "string_pattern_mismatch": "a name without spaces and / \\ # ? % :",
+    "string_too_short": "a name",
+    "string_too_long": "a name of at most {max_length} characters",
     "tuple_type": "a list such as [a, b]",
     "too_long": "no more than {max_length} values",
     "model_type": "'key: value' lines",
@@ -144,6 +148,9 @@ class BenchmarkConfig(Frozen):
         Minutes after which no further fit is begun; the same command goes on where it stopped. None: no limit.
     save_decoders
         Store every fitted decoder in the run directory.
+    wandb, wandb_project, wandb_entity
+        Weights & Biases: "off", "offline" (runs are written under the run directory) or "online" (and uploaded from
+        there, if a key is set); where they belong. None as entity: that of the key.
     out
         The run directory.
     """
@@ -173,6 +180,9 @@ class BenchmarkConfig(Frozen):
     ray: str | None = Field(default=None, min_length=1)
     time_limit: float | None = Field(default=None, gt=0)
     save_decoders: bool = False
+    wandb: Literal["off", "offline", "online"] = "off"
+    wandb_project: WandbName = "spikesight"
+    wandb_entity: WandbName | None = None
     out: Path | None = None
 
     @field_validator("decoders", "selection", "sources")
@@ -184,6 +194,11 @@ class BenchmarkConfig(Frozen):
                 f"expected each entry once, got {', '.join(repeated)} several times; leave out the repeats"
             )
         return values
+
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _off_is_no_truth_value(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML takes the word off for false
 
     @field_validator("context", mode="before")
     @classmethod
@@ -249,14 +264,14 @@ class BenchmarkConfig(Frozen):
     def run_directory(self) -> Path:
         """Give ``out``, or ``runs/<sources>-<stimulus>-<target>-<digest>``: the same question finds the same directory.
 
-        The digest is of all options but ``jobs``, ``ray``, ``time_limit`` and ``out``, so that another question has
-        another directory.
+        The digest is of all options that may change a number, so that another question has another directory.
         """
         if self.out is not None:
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
-        asked = self.model_dump(mode="json", exclude={"jobs", "ray", "time_limit", "out", "sources"})
+        changes_nothing = {"jobs", "ray", "time_limit", "out", "wandb", "wandb_project", "wandb_entity"}
+        asked = self.model_dump(mode="json", exclude={"sources", *changes_nothing})
         places = [str(path.expanduser().resolve()) for path in self.sources]
         digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
         parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from spikesight.contenders import contender
 from spikesight.decoders import registry
 from spikesight.decoders.on_bins import OnBins
-from spikesight.evaluation import Problem, contender
+from spikesight.evaluation import Problem
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
 
 CHANCE: Final = "chance"

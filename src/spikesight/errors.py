@@ -20,6 +20,7 @@ A message says what was expected, what came, and what to do about it::
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
     |-- WorkerError                    a worker process died
     |-- ClusterError                   no Ray cluster answers, it refuses, or its nodes do not fit the work
+    |-- TrackingError                  a W&B run that could not be written; it is warned of and ends nothing
     `-- RunDirectoryError              a run directory in use, of another config, or not writable
 """
 
@@ -108,6 +109,10 @@ class WorkerError(SpikesightError):
 
 class ClusterError(SpikesightError):
     """A Ray cluster that does not answer, refuses this process, or whose nodes do not fit the work."""
+
+
+class TrackingError(SpikesightError):
+    """A run of Weights & Biases that could not be written or uploaded. It never ends a run of ours."""
 
 
 class RunDirectoryError(SpikesightError):

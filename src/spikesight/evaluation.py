@@ -16,10 +16,9 @@ from spikesight import metrics, schema
 from spikesight.data.arrays import to_arrays
 from spikesight.data.context import FIRST_START, LAST_START, PLACE, context_of, describe_context
 from spikesight.data.timeline import places, stretches, trial_step
-from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError, DataError
-from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, FittedFold, Search, fit_fold
+from spikesight.fitting import Contender, FittedFold, OnEpoch, fit_fold
 from spikesight.splits import BlockKFold, Fold, LastBlock, Rows, Splitter
 
 JITTER: Final = 0.001
@@ -160,41 +159,6 @@ def _neighbours(train: Rows, test: Rows) -> tuple[Rows, Rows]:
     )
 
 
-def contender(
-    name: str, selection: str, params: Mapping[str, Any] | None = None, search: Search | None = None
-) -> Contender:
-    """Look a registered decoder up.
-
-    Parameters
-    ----------
-    name
-        Its registered name.
-    selection
-        ``"tuned"``, ``"searched"``, ``"default"`` or ``"reference"``.
-    params
-        Constants in place of its defaults.
-    search
-        What looks for constants, if the selection is ``"searched"``.
-
-    Raises
-    ------
-    UnknownNameError
-        If no decoder has that name.
-    ConfigError
-        If there is no such selection, the decoder does not take such constants, or there is nothing that searches.
-    """
-    known = (TUNED, SEARCHED, DEFAULT, REFERENCE)
-    if selection not in known:
-        raise ConfigError(f"expected a selection among {', '.join(map(repr, known))}, got {selection!r}.")
-    if (selection == SEARCHED) != (search is not None):
-        raise ConfigError(f"expected a search with the selection {SEARCHED!r} and with no other, got {search!r}.")
-    try:
-        made = registry.make(name, **params or {})
-    except TypeError as error:
-        raise ConfigError(f"{name} cannot be made with {dict(params or {})}: {error}.") from error
-    return Contender(name, selection, made, tuple(registry.spec(name).candidates), search)
-
-
 def as_problem(dataset: xr.Dataset, session: str | None = None, detrending: Detrending | None = None) -> Problem:
     """Leave names for arrays, once.
 
@@ -258,6 +222,7 @@ def run_fold(
     seed: int,
     *,
     checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[FittedFold, pd.DataFrame, pd.DataFrame]:
     """Fit on the training rows and score on the test rows.
 
@@ -273,6 +238,8 @@ def run_fold(
         Value of every ``random_state`` in the decoder.
     checkpoint
         Folder for an unfinished fit of a decoder that can go on with it.
+    on_epoch
+        Hears each epoch of a decoder that has epochs.
 
     Returns
     -------
@@ -298,6 +265,7 @@ def run_fold(
         detrending=problem.detrending,
         unit_ids=problem.unit_ids,
         checkpoint=checkpoint,
+        on_epoch=on_epoch,
     )
     fit_seconds = time.perf_counter() - begun
     decoder = fitted.decoder

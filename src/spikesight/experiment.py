@@ -19,6 +19,7 @@ from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE, Searches
+from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError
 from spikesight.evaluation import Problem
 from spikesight.fitting import FEWEST_CANDIDATES, SEARCHED, TUNED
@@ -32,6 +33,7 @@ from spikesight.search_space import with_changes
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
+from spikesight.tracked_run import require_wandb, tracked
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
 from spikesight.tuning_config import TuningConfig
 from spikesight.tuning_results import CANDIDATES
@@ -73,6 +75,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
         With what was expected, what came and what to do.
     """
     tell = progress if progress is not None else Silent()
+    require_wandb(config.wandb)
     for name in config.decoders:
         registry.spec(name)
     sources = tuple(path.expanduser().resolve() for path in config.sources)
@@ -83,7 +86,11 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     searching = SEARCHED in config.selection
     address = config.ray or (LOCAL if searching else None)
     on_ray = nullcontext() if address is None else connected(address, jobs=config.jobs)
-    with on_ray, RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run:
+    with (
+        on_ray,
+        RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run,
+        tracked(asked, run, tell) as wandb,
+    ):
         n_finished = len(run.finished_parts())
         if n_finished:
             tell.note(
@@ -92,7 +99,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             )
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
-        run.remove(RESULTS, PREDICTIONS, FAILURES, REPORT)
+        run.remove(RESULTS, PREDICTIONS, EPOCHS_TABLE, CANDIDATES, FAILURES, REPORT)
         if config.ray is not None:
             tell.note(describe_cluster())
         for text in _uneven_terms(config):
@@ -114,6 +121,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             detrending=None if config.detrend is None else Detrending(**config.detrend.model_dump()),
             params=config.params,
             searches=_searches(config, tell, resume=resume) if searching else None,
+            wandb=wandb,
         )
         tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         try:

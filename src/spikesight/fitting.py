@@ -1,7 +1,7 @@
 """A decoder fitted to the training rows of a fold: drift taken away and constants chosen, both on these rows alone."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -25,6 +25,9 @@ SEARCH: Final = "search"
 
 FEWEST_CANDIDATES: Final = 2
 """A decoder with fewer has nothing to choose: it has a default row and no tuned one."""
+
+
+OnEpoch = Callable[[dict[str, Any]], object]
 
 
 class InnerFold(NamedTuple):
@@ -163,6 +166,7 @@ def fit_fold(
     detrending: Detrending | None = None,
     unit_ids: NDArray[Any] | None = None,
     checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> FittedFold:
     """Choose a decoder's constants and fit it, on the rows ``train`` of ``X`` and ``y`` only.
 
@@ -189,6 +193,9 @@ def fit_fold(
     checkpoint
         Folder for unfinished fits, given to a decoder that has a parameter of this name: a fit that was killed goes on.
         What is in it decides nothing.
+    on_epoch
+        Called with the record of each epoch, where the decoder has a parameter of this name; by the last fit only, not
+        by those that compare candidates.
     """
     given = {"unit_ids": unit_ids, "checkpoint": checkpoint}
     estimator = _given(_seeded(contender.estimator, seed), **given)
@@ -201,8 +208,9 @@ def fit_fold(
         chosen = _best_of(contender, estimator, inner)
     estimator = with_constants(estimator, chosen.params)
     fitted, counts = _detrended(detrending, X, groups, train)
-    estimator.fit(counts, y[train])
-    return FittedFold(_given(estimator, checkpoint=None), fitted, chosen)
+    hook = {} if on_epoch is None else {"on_epoch": on_epoch}
+    _given(estimator, **hook).fit(counts, y[train])
+    return FittedFold(_given(estimator, checkpoint=None, **dict.fromkeys(hook)), fitted, chosen)
 
 
 def inner_trials(

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +24,10 @@ PACKAGES: Final = (
     "torch",
     "joblib",
 )
+OPTIONAL_PACKAGES: Final = ("ray", "optuna", "wandb")
+"""Told of where they are installed."""
+_GPUS: Final = Path("/proc/driver/nvidia/gpus")
+"""Where NVIDIA's driver says what it drives; torch is not loaded only to ask it."""
 WHOLE_FILE_BELOW: Final = 2 * 1024**3
 """Smaller files are hashed whole; of larger ones the size and the first and last ``END_SIZE`` bytes."""
 END_SIZE: Final = 1024**2
@@ -58,7 +62,10 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
     commit, modified = _git_state()
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {
+            **{name: _version(name) for name in PACKAGES},
+            **{name: found for name in OPTIONAL_PACKAGES if (found := _version(name)) is not None},
+        },
         "python": platform.python_version(),
         "git_commit": commit,
         "git_modified": modified,
@@ -67,6 +74,8 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
         "hardware": {
             "platform": platform.platform(),
             "machine": platform.machine(),
+            "processor": next(_values_of("model name", Path("/proc/cpuinfo")), platform.processor() or None),
+            "gpus": [name for file in sorted(_GPUS.glob("*/information")) for name in _values_of("Model", file)],
             "n_cpus": os.cpu_count(),
             "memory_bytes": memory_bytes(),
         },
@@ -174,6 +183,12 @@ def _git_state() -> tuple[str | None, bool | None]:
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout
+
+
+def _values_of(key: str, file: Path) -> Iterator[str]:
+    """Give the values of ``key: value`` lines of a file of the Linux kernel; none where there is no such file."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    return (value.strip() for name, colon, value in (line.partition(":") for line in lines) if name.strip() == key)
 
 
 def memory_bytes() -> int | None:

@@ -13,8 +13,9 @@ from typing import Final
 import jinja2
 
 from spikesight.cluster import import_ray
-from spikesight.config import load_config
+from spikesight.config import BenchmarkConfig, load_config
 from spikesight.errors import ConfigError, OutputError
+from spikesight.fitting import SEARCHED
 
 NOTICE_SECONDS: Final = 180
 """How long before its time is over a job is told: the driver stops, Ray ends, and the job goes back into the queue."""
@@ -140,7 +141,6 @@ def slurm_script(config: Path, job: SlurmJob) -> str:
         "folder": folder,
         "config": config,
         "run": folder / asked.run_directory().expanduser(),
-        "command": "benchmark",
         "cpus": job.cpus,
         "gpus": job.gpus,
         "restarts": RESTARTS,
@@ -148,8 +148,14 @@ def slurm_script(config: Path, job: SlurmJob) -> str:
     return environment.get_template("job.sbatch").render(
         directives=_directives(job, config.stem, folder),
         set_up=job.set_up,
+        command=" ".join(_command(asked)),
         **{name: shlex.quote(str(word)) for name, word in words.items()},
     )
+
+
+def _command(asked: BenchmarkConfig) -> list[str]:
+    """Say what the job runs. It is the same when the job is started again: a search that was stopped goes on."""
+    return ["benchmark", *(["--resume"] if SEARCHED in asked.selection else [])]
 
 
 def seconds_of(time: str) -> int:

@@ -65,8 +65,8 @@ class TerminalProgress:
         self._redirected.__exit__(kind, error, traceback)
 
     def note(self, text: str) -> None:
-        """Write one line."""
-        self._console.print(Text(text))
+        """Write one line; it is not broken, so that a command in it can be copied."""
+        self._console.print(Text(text), soft_wrap=True)
 
     def advance(self, task: str, done: int, total: int) -> None:
         """Say that ``done`` of ``total`` steps of ``task`` are finished."""

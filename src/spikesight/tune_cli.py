@@ -35,6 +35,7 @@ def tune(
     jobs: options.Jobs = None,
     ray: options.Ray = None,
     save_decoders: options.SaveDecoders = None,
+    wandb: options.Wandb = None,
     out: options.Out = None,
     json: options.Json = False,
 ) -> None:
@@ -58,7 +59,8 @@ def tune(
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
     running = {"jobs": jobs, "ray": ray, "save_decoders": save_decoders, "out": out}
-    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running}
+    following = {"wandb": wandb}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
     asked = load_config(config, overrides=overrides, assignments=assignments or ())
     with TerminalProgress() as progress:
         run = run_benchmark(asked, progress, resume=resume)
