@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-slow test-allensdk check format clean
+.PHONY: help demo test test-slow test-allensdk test-hebo check format clean
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -23,9 +23,9 @@ demo: $(STAMP)          ## simulate a session, decode it, write report.html (und
 	$(BIN)/spikesight demo
 
 test: $(STAMP)          ## the test suite (under 12 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 -m "not slow and not allensdk"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not allensdk and not hebo"
 
-test-slow: $(STAMP) test-allensdk    ## scale, oracles, AllenSDK
+test-slow: $(STAMP) test-allensdk test-hebo    ## scale, oracles, AllenSDK, HEBO
 	$(BIN)/python -m pytest -n 2 -m slow
 
 # AllenSDK 2.16.2 installs on Python 3.9 to 3.11 only and needs a numpy that we cannot use: it gets an environment of
@@ -48,6 +48,29 @@ test-allensdk: $(STAMP) ## AllenSDK opens a file of ours and reads what was writ
 	else \
 	  $(MAKE) --no-print-directory $(ALLENSDK_STAMP) && \
 	  SPIKESIGHT_ALLENSDK_PYTHON=$(abspath $(ALLENSDK))/bin/python $(BIN)/python -m pytest -m allensdk tests/allensdk; \
+	fi
+
+# HEBO 0.3.6 needs numpy below 1.25, hence Python 3.11 and an environment of its own. It holds the oldest numpy and scipy
+# that spikesight takes, so a part of the suite is run there too.
+HEBO := .venv-hebo
+HEBO_STAMP := $(HEBO)/.installed
+ON_OLDEST_NUMPY := tests/test_benchmark.py tests/decoders/test_storage.py tests/data/test_npz_file.py
+HEBO_PYTHON ?= $(shell for python in $(PYTHON) python3.11; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+$(HEBO_STAMP): pyproject.toml constraints-hebo.txt
+	@echo "Setting up $(HEBO) with $$($(HEBO_PYTHON) --version) (once, about three minutes) ..."
+	$(HEBO_PYTHON) -m venv $(HEBO)
+	$(HEBO)/bin/python -m pip install --quiet --constraint constraints-hebo.txt --editable '.[tune,hebo]' pytest
+	@touch $@
+
+test-hebo:              ## searches by HEBO; storage and benchmark on the oldest numpy
+	@if [ -z "$(HEBO_PYTHON)" ]; then \
+	  echo "test-hebo skipped: HEBO 0.3.6 needs Python 3.11, and none was found." \
+	       "Install one, or name it: make test-hebo HEBO_PYTHON=/path/to/python3.11"; \
+	else \
+	  $(MAKE) --no-print-directory $(HEBO_STAMP) && $(HEBO)/bin/python -m pytest -m hebo tests/hebo && \
+	  $(HEBO)/bin/python -m pytest -m "not slow" $(ON_OLDEST_NUMPY); \
 	fi
 
 check: $(STAMP)         ## format, lint, types

@@ -28,6 +28,7 @@ LAYERS = (
     ("leaderboard",),
     ("ray_search",),
     ("ray_tune",),
+    ("hebo_search",),
     ("benchmark",),
     ("ray_executor",),
     ("executors", "run_plan"),

@@ -138,7 +138,8 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
                 "n_units": int(own["n_units"].median()),
                 "n_bins": int(own["n_bins"].max()),
                 "seconds": float(own["seconds"].sum()),
-                "n_parameters": float(own["n_parameters"].median()),
+                # Without dropna, pandas 2 warns where no session knows it.
+                "n_parameters": float(own["n_parameters"].dropna().median()),
                 "n_sessions": len(own),
             }
         )

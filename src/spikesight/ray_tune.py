@@ -85,11 +85,9 @@ def _hebo(seed: int, first: list[dict[str, Any]] | None, at_a_time: int) -> Sear
             "environment of its own: pip install 'spikesight[tune,hebo]' there (`make test-hebo` builds one). Or use "
             "--search optuna-gp, which also fits a Gaussian process."
         )
-    from ray.tune.search.hebo import HEBOSearch
+    from spikesight.hebo_search import HeboSearch
 
-    return HEBOSearch(
-        metric=METRIC, mode="max", points_to_evaluate=first, random_state_seed=seed, max_concurrent=at_a_time
-    )
+    return HeboSearch(METRIC, seed, first or [], at_a_time)
 
 
 def make_scheduler(settings: TuningConfig) -> TrialScheduler:

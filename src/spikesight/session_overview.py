@@ -67,7 +67,8 @@ def session_card(dataset: xr.Dataset) -> dict[str, Any]:
         "blocks": _blocks(dataset),
         "n_units": dataset.sizes[UNIT],
         "units_per_area": {str(area): int(count) for area, count in per_area.items()},
-        "median_rate_per_area": {str(area): _number(rates[areas == area].median()) for area in per_area.index},
+        # Without dropna, pandas 2 warns where no rate of an area is known.
+        "median_rate_per_area": {str(area): _number(rates[areas == area].dropna().median()) for area in per_area.index},
         "n_bins": n_bins,
         "n_own_bins": dataset.sizes[TIME],
         "context": context,

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from spikesight.data.npz_file import write_npz
 from spikesight.errors import OutputError
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -63,7 +64,7 @@ class Finished:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+                write_npz(file, arrays)
             temporary.replace(target)
         except OSError as error:
             if self._folder.is_dir():

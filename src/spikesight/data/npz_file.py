@@ -1,10 +1,11 @@
-"""Safe reading of ``.npz`` files that may be damaged or made to harm."""
+"""``.npz`` files without pickle: safe reading of what may be damaged or made to harm, and writing."""
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy
@@ -50,6 +51,21 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
             f"expected a whole .npz file, {path} ({path.stat().st_size} bytes) could not be read: "
             f"{error or type(error).__name__}. Copy it again, or write it with numpy.savez_compressed."
         ) from error
+
+
+def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]], *, compressed: bool = False) -> None:
+    """Write arrays to an open file, by name. ``numpy.savez`` refuses objects itself from numpy 2.1 on only.
+
+    Raises
+    ------
+    ValueError
+        If an array holds Python objects, which could only be pickled.
+    """
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"expected arrays of numbers or text, {name!r} holds Python objects.")
+    write = np.savez_compressed if compressed else np.savez
+    write(file, **arrays)  # type: ignore[arg-type]  # its keyword allow_pickle, which no array of ours is called
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikesight import __version__
-from spikesight.data.npz_file import read_npz
+from spikesight.data.npz_file import read_npz, write_npz
 from spikesight.decoders import registry
 from spikesight.decoders.stored_params import Arrays, decode_params, encode_params
 from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError
@@ -180,7 +180,8 @@ def _write_folder(folder: Path, text: str, arrays: Arrays, decoder: Any) -> None
     try:
         new.mkdir()
         (new / DESCRIPTION).write_text(text, encoding="utf-8")
-        np.savez(new / ARRAYS, allow_pickle=False, **arrays)
+        with (new / ARRAYS).open("xb") as file:
+            write_npz(file, arrays)
         if hasattr(decoder, _NETWORK):
             _write_network(decoder, new / WEIGHTS)
         for place, member in enumerate(getattr(decoder, _MEMBERS, ())):

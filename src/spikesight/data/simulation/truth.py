@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from spikesight.data.npz_file import write_npz
 from spikesight.data.simulation.behaviour import STATE_BIN
 from spikesight.data.simulation.coupling import TIME_COURSE
 from spikesight.data.simulation.inputs import DRIVE_BIN
@@ -97,7 +98,7 @@ class GroundTruth:
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:
             with temporary.open("xb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
+                write_npz(file, arrays, compressed=True)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
