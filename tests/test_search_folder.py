@@ -56,3 +56,11 @@ def test_a_damaged_file_is_named(tmp_path, text):
     (tmp_path / "spent.json").write_text(text)
     with pytest.raises(RunDirectoryError, match=r"spent.json.*start again"):
         folder.spent()
+
+
+def test_what_is_left_when_the_time_is_over_is_written_down(tmp_path):
+    folder = SearchFolder(tmp_path)
+    Record(0, {}).write(folder.candidates)
+    Record(1, {}, "finished", (0.5,), 0.5, 1.0).write(folder.candidates)
+    folder.end_unfinished("stopped")
+    assert [record.state for record in folder.records()] == ["stopped", "finished"]

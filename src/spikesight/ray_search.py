@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spikesight.candidates import best_record, candidate_table
+from spikesight.candidates import STOPPED, best_record, candidate_table
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
 from spikesight.fitting import Chosen, InnerFold
 from spikesight.progress import Progress, Silent
@@ -127,6 +127,7 @@ class RaySearch:
             self._tuner(estimator, folds, folder).fit()
         if was_stopped():
             raise KeyboardInterrupt
+        folder.end_unfinished(STOPPED)  # by the end of the budget, of which Ray tells nobody
         records = folder.records()
         table = candidate_table(records)
         best = best_record(records)
@@ -165,7 +166,6 @@ class RaySearch:
 
         own = {name: estimator.get_params().get(name) for name in self.space}
         known = all(dimension.holds(own[name]) for name, dimension in self.space.items())
-        budget = Budget(folder.path, self.settings.budget)
         return tune.Tuner(
             trainable,
             param_space=ray_space(self.space),
@@ -184,8 +184,8 @@ class RaySearch:
                 name=EXPERIMENT,
                 storage_path=str(folder.ray),
                 verbose=0,
-                stop=budget,
-                callbacks=[Ends(folder.path, budget)],
+                stop=Budget(folder.path, self.settings.budget),
+                callbacks=[Ends(folder.path)],
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
             ),
         )

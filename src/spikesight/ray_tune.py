@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 from threadpoolctl import threadpool_limits
 
-from spikesight.candidates import STOPPED, Record, score_candidate
+from spikesight.candidates import Record, score_candidate
 from spikesight.errors import ConfigError
 from spikesight.fitting import InnerFold
 from spikesight.search_folder import SearchFolder
@@ -159,18 +159,14 @@ class Ends(tune.Callback):
     ----------
     folder
         Of the search.
-    budget
-        Tells the end of the budget from a candidate that was given up.
     """
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._budget = budget
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Hear that Ray ended a candidate."""
-        state = STOPPED if self._budget.is_over() else PRUNED
-        SearchFolder(self._folder).end(int(number_of(trial)) - 1, state)
+        """Hear that a candidate is over: it was given up, unless its record says that it finished or failed."""
+        SearchFolder(self._folder).end(int(number_of(trial)) - 1, PRUNED)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Hear that a candidate's process died for the last time, or could not even begin."""

@@ -54,6 +54,12 @@ class SearchFolder:
         end = {"state": state, **({"error": error} if error else {})}
         write_small(self.path / ENDS / f"{candidate:05d}.json", end)
 
+    def end_unfinished(self, state: str) -> None:
+        """Write down how the candidates ended of which nothing else is known."""
+        for record in self.records():
+            if record.state == UNFINISHED:
+                self.end(record.candidate, state)
+
     def spend(self, seconds: float) -> None:
         """Write down for how long the search was at work."""
         write_small(self.path / _SPENT, {"seconds": seconds})
