@@ -166,8 +166,7 @@ DRIVER = """
     import sys
     from pathlib import Path
     from searched_decoder import Searched, labelled_folds
-    from spikesight.candidates import Record
-from spikesight.cluster import connected
+    from spikesight.cluster import connected
     from spikesight.search_space import Range
     from spikesight.ray_search import RaySearch
     from spikesight.tuning_config import TuningConfig
