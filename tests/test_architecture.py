@@ -41,7 +41,7 @@ LAYERS = (
     ("detrending",),
     (
         *("preprocessing", "splits", "metrics", "statistics", "figures", "sources", "session_overview"),
-        *("graph_records", "tuning_results", "connectivity_files", "connectivity_config", "cluster"),
+        *("graph_records", "tuning_results", "connectivity_files", "connectivity_config", "cluster", "likeness"),
     ),
     ("wandb_tracking",),
     ("epochs",),

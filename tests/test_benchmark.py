@@ -33,6 +33,7 @@ from spikesight.decoders.registry import DecoderSpec
 from spikesight.decoders.storage import load_decoder
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError, WorkerError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem
+from spikesight.fitting import Chosen, Contender, fit_fold
 from spikesight.splits import BlockKFold, LastBlock, RepeatKFold, inner_folds
 from spikesight.tracking import RunDirectory
 
@@ -692,3 +693,50 @@ def test_after_the_time_limit_no_cell_is_begun_and_the_next_run_goes_on(tmp_path
     whole = run_in(tmp_path / "run", plan)
     assert whole.failures.empty
     assert len(whole.results) == 6
+
+
+class Keeping(ClassifierMixin, BaseEstimator):
+    """Notes the folder for unfinished fits that it was given."""
+
+    seen: ClassVar[list[object]] = []
+
+    def __init__(self, alpha=1.0, checkpoint=None):
+        self.alpha = alpha
+        self.checkpoint = checkpoint
+
+    def fit(self, X, y):
+        self.seen.append(self.checkpoint)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_the_fit_after_a_search_has_the_folder_for_unfinished_fits(tmp_path):
+    class Search:
+        n_candidates = 2
+        parameters = ("alpha",)
+
+        def __call__(self, estimator, folds, folder):
+            assert estimator.checkpoint is None
+            assert folder == tmp_path / "search"
+            return Chosen({"alpha": 2.0}, 0.5)
+
+    problem = as_problem(session())
+    (train, _), *_ = problem.folds(SPLITTER)
+    entrant = Contender("keeping", "searched", Keeping(), search=Search())
+    fitted = fit_fold(entrant, problem.X, problem.y, problem.groups, train, gap=2, seed=0, checkpoint=tmp_path)
+    assert Keeping.seen == [tmp_path]
+    assert (fitted.decoder.alpha, fitted.decoder.checkpoint) == (2.0, None)
+
+
+def test_constants_that_were_given_are_in_the_results_and_reach_into_graphs(tmp_path):
+    params = {"gcn": {"graph": "learned", "graph__rank": 3, "max_epochs": 2}}
+    plan = Benchmark({"s0": session()}, ["gcn"], SPLITTER, ("default",), params=params)
+    with RunDirectory(tmp_path, {}) as run:
+        results = plan.run(run).results
+    own = results[(results["decoder"] == "gcn") & (results["selection"] == "default")]
+    told = json.loads(own["params"].iloc[0])
+    assert (told["graph__rank"], told["max_epochs"]) == (3, 2)
+    assert (results["decoder"] == "gcn, identity graph").any()

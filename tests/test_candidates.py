@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from searched_decoder import Searched, labelled_folds
-from spikesight.candidates import UNFINISHED, Record, best_record, candidate_table, read_records
+from spikesight.candidates import SET_ASIDE, UNFINISHED, Record, best_record, candidate_table, read_records
 from spikesight.candidates import score_candidate as score
 from spikesight.decoders import registry
 from spikesight.errors import RunDirectoryError
@@ -127,6 +127,15 @@ def test_a_record_goes_on_only_for_the_same_parameters(tmp_path):
     assert Record.resumed(tmp_path, 2, {"skill": 0.5}).fold_accuracies == (0.5,)
     assert Record.resumed(tmp_path, 2, {"skill": 0.6}).fold_accuracies == ()
     assert Record.resumed(tmp_path, 1, {"skill": 0.5}).fold_accuracies == ()
+
+
+def test_a_finished_record_makes_room_and_is_not_lost(tmp_path):
+    Record(2, {"skill": 0.5}, FINISHED, (0.5,), 0.5, 1.0).write(tmp_path)
+    Record.resumed(tmp_path, 2, {"skill": 0.6}).write(tmp_path)
+    assert [(record.candidate, dict(record.params)) for record in read_records(tmp_path)] == [
+        (2, {"skill": 0.6}),
+        (SET_ASIDE, {"skill": 0.5}),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"candidate": 1, "params": {}, "odd": 1})])

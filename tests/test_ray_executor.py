@@ -18,6 +18,7 @@ from spikesight.decoders import registry
 from spikesight.decoders.registry import DecoderSpec
 from spikesight.detrending import Detrending
 from spikesight.errors import ClusterError, WorkerError
+from spikesight.likeness import Likeness, marked
 from test_benchmark import Fragile, Linked, benchmark, run_in, session, without_seconds
 
 ray = pytest.importorskip("ray")
@@ -166,8 +167,8 @@ def test_a_worker_with_other_libraries_refuses(tmp_path, local_ray, monkeypatch)
 
 
 def test_a_node_without_the_run_directory_is_told_of(tmp_path):
-    like = ray_executor._Likeness.of_this_process(tmp_path / "no-such-run" / ".cluster-1.tmp")
+    like = Likeness.of_this_process(tmp_path / "no-such-run" / ".cluster-1.tmp")
     assert "does not see the run directory" in like.trouble()
-    with ray_executor._mark(tmp_path) as mark:
+    with marked(tmp_path) as mark:
         assert like._replace(mark=mark).trouble() == ""
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from spikesight.cluster import connected
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
 from spikesight.fitting import with_constants
+from spikesight.progress import Silent
 from spikesight.ray_search import RaySearch, resources
 from spikesight.search_folder import SearchFolder
 from spikesight.search_space import Choice, Range
@@ -137,13 +139,36 @@ def test_a_budget_in_which_none_finishes_says_so():
         found(estimator=Searched(pause=5.0), candidates=4, budget="3s")
 
 
+def test_a_search_that_is_over_is_not_searched_again_when_its_final_fit_was_killed(tmp_path):
+    diary = tmp_path / "diary"
+    first = found(estimator=Searched(diary=str(diary)), folder=tmp_path / "search", candidates=2)
+    fitted = diary.read_text()
+    again = found(estimator=Searched(diary=str(diary)), folder=tmp_path / "search", candidates=2)
+    assert diary.read_text() == fitted
+    assert (again.params, again.accuracy) == (first.params, first.accuracy)
+    pd.testing.assert_frame_equal(again.candidates, first.candidates)
+
+
+@pytest.mark.slow
+def test_defaults_outside_of_a_range_are_told_of_and_are_no_candidate():
+    class Listener(Silent):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    search = RaySearch({"skill": Range(0.0, 0.4)}, settings(candidates=2), label="a test", progress=Listener())
+    chosen = search(Searched(), labelled_folds(), None)
+    assert Listener.notes == ["the default of skill is outside of its range: the defaults of a test are no candidate"]
+    assert chosen.accuracy <= 0.4
+
+
 def test_a_parameter_that_the_decoder_does_not_have_is_refused():
     with pytest.raises(ConfigError, match=r"Searched has no parameter hidden_size to search. It has: diary"):
         found({"hidden_size": Range(1, 2)})
 
 
 def test_hebo_says_how_it_is_installed():
-    pytest.importorskip("ray")
     with pytest.raises(ConfigError, match="make test-hebo"):
         found(search="hebo")
 
@@ -225,6 +250,19 @@ def test_an_unfinished_search_is_not_taken_up_unasked(tmp_path):
         found(folder=folder)
 
 
+def test_a_search_that_was_moved_is_not_taken_up(tmp_path):
+    moved = _unfinished(tmp_path).rename(tmp_path / "elsewhere")
+    with pytest.raises(RunDirectoryError, match=r"was begun in .*search, and Ray's state names that place. Move it"):
+        found(folder=moved, resume=True)
+
+
+def test_links_in_a_state_are_not_followed(tmp_path):
+    folder = _unfinished(tmp_path)
+    (folder / "ray" / "search" / "more.pkl").symlink_to(tmp_path)
+    with pytest.raises(RunDirectoryError, match=r"more.pkl to belong to you"):
+        found(folder=folder, resume=True)
+
+
 def test_a_state_that_others_may_have_written_is_not_unpickled(tmp_path):
     folder = _unfinished(tmp_path)
     (folder / "ray").chmod(0o777)
@@ -248,7 +286,7 @@ def test_a_state_that_was_cut_off_is_begun_anew_and_finished_candidates_are_kept
 
 
 def _unfinished(folder):
-    """The folder of a search that was killed as Ray wrote its state."""
+    """The folder of a search that was killed as Ray wrote its state, which it writes in place every few seconds."""
     place = SearchFolder(folder / "search")
     place.begin()
     state = place.ray / "search"

@@ -23,7 +23,7 @@ def test_an_end_that_was_written_for_a_candidate_is_its_state(tmp_path):
     ]
 
 
-def test_time_spent_is_kept_and_a_new_beginning_forgets_it_but_no_candidate(tmp_path):
+def test_time_spent_and_candidates_outlive_a_new_beginning(tmp_path):
     folder = SearchFolder(tmp_path / "search")
     assert folder.spent() == 0
     folder.spend(12.5)
@@ -31,7 +31,7 @@ def test_time_spent_is_kept_and_a_new_beginning_forgets_it_but_no_candidate(tmp_
     folder.end(0, "pruned")
     assert folder.spent() == 12.5
     folder.begin()
-    assert folder.spent() == 0
+    assert folder.spent() == 12.5
     assert [record.state for record in folder.records()] == ["unfinished"]
     assert folder.ray.stat().st_mode & 0o777 == 0o700
 
@@ -45,7 +45,12 @@ def test_only_a_whole_state_of_ray_is_one(tmp_path):
     assert not folder.holds_state()
     (folder.ray / "search" / "experiment_state-1.json").touch()
     assert folder.holds_state()
-    folder.forget_unfinished()
+    assert not folder.is_whole()
+    (folder.ray / "search" / "experiment_state-2.json").write_text("{}")
+    assert folder.is_whole()
+    assert not folder.is_over()
+    folder.close()
+    assert folder.is_over()
     assert not folder.ray.exists()
 
 

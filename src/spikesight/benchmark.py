@@ -100,6 +100,8 @@ def evaluate(
         entrant = contender(decoder, selection, search=search)
     else:
         entrant = Contender(type(decoder).__name__, selection, decoder, tuple(candidates) or ({},), search)
+        if search is not None:
+            search.check(decoder)
     if selection == TUNED and entrant.n_compared < FEWEST_CANDIDATES:
         raise ConfigError(
             f"to tune {entrant.name}, expected candidates to choose from, {FEWEST_CANDIDATES} or more, got "

@@ -26,6 +26,8 @@ CANDIDATE_COLUMNS: Final = (
     "candidate", "state", "accuracy", "progress", "started", "seconds", "error", "params",
 )  # fmt: skip
 _EPOCHS: Final = "max_epochs"
+SET_ASIDE: Final = 90_000
+"""Number of the first record that had to make room for another."""
 
 Report = Callable[[float, float], object]
 """Hears the share of the planned training that is done, and the accuracy so far."""
@@ -89,12 +91,19 @@ class Record:
 
     @classmethod
     def resumed(cls, folder: Path, candidate: int, params: Mapping[str, Any]) -> Self:
-        """Go on with the record of a candidate of these parameters, if there is one; else begin it."""
+        """Go on with the record of a candidate of these parameters, if there is one; else begin it.
+
+        After a kill, Ray may give a number again, to other parameters: a finished record is then set aside under a
+        number of its own, so that none is lost.
+        """
         file = folder / f"{candidate:05d}.json"
         if file.exists():
             there = cls.read(file)
             if dict(there.params) == dict(params):
                 return there
+            if there.state == FINISHED:
+                free = SET_ASIDE + len(list(folder.glob(f"{SET_ASIDE // 10_000}[0-9][0-9][0-9][0-9].json")))
+                replace(there, candidate=free).write(folder)
         return cls(candidate, params)
 
 

@@ -40,6 +40,9 @@ ONE_THREAD: Final = {
 }
 """What keeps numerical libraries at one thread: as many workers run as there are cores."""
 
+PATIENT: Final = {"TUNE_FUNCTION_THREAD_TIMEOUT_S": "60"}
+"""How long Ray Tune waits for a candidate that was given up to stop: it loses the next one if that takes longer."""
+
 AUTH_MODE: Final = "RAY_AUTH_MODE"
 AUTH_TOKEN: Final = "RAY_AUTH_TOKEN"
 
@@ -80,7 +83,7 @@ def connected(address: str, *, jobs: int | None = None, answer_seconds: float = 
         yield
         return
     with _kept_environment(), _kept_handler():
-        options = {**_QUIET, "runtime_env": {"env_vars": {**ONE_THREAD, "PYTHONPATH": _python_path()}}}
+        options = {**_QUIET, "runtime_env": {"env_vars": {**ONE_THREAD, **PATIENT, "PYTHONPATH": _python_path()}}}
         if address == LOCAL:
             _start(ray, jobs, options)
         else:

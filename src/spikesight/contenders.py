@@ -5,7 +5,7 @@ from typing import Any
 
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError
-from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, Search
+from spikesight.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, Search, with_constants
 
 
 def contender(
@@ -36,8 +36,11 @@ def contender(
         raise ConfigError(f"expected a selection among {', '.join(map(repr, known))}, got {selection!r}.")
     if (selection == SEARCHED) != (search is not None):
         raise ConfigError(f"expected a search with the selection {SEARCHED!r} and with no other, got {search!r}.")
+    given = dict(params or {})
     try:
-        made = registry.make(name, **params or {})
-    except TypeError as error:
-        raise ConfigError(f"{name} cannot be made with {dict(params or {})}: {error}.") from error
-    return Contender(name, selection, made, tuple(registry.spec(name).candidates), search)
+        made = with_constants(registry.make(name), given)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{name} cannot be made with {given}: {' '.join(str(error).split())}") from error
+    if search is not None:
+        search.check(made)
+    return Contender(name, selection, made, tuple(registry.spec(name).candidates), search, tuple(given))

@@ -84,7 +84,8 @@ def _neighbours_alone(problem: Problem) -> list[Contender]:
 
 def _without_graph(name: str, params: Mapping[str, Any]) -> Contender:
     """Make the control of a graph decoder: each unit is joined to itself alone."""
-    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, **{**params, "graph": "identity"}))
+    others = {key: value for key, value in params.items() if key.partition("__")[0] != "graph"}
+    return Contender(f"{name}, identity graph", REFERENCE, registry.make(name, graph="identity", **others))
 
 
 def _selections_of(name: str, selections: Sequence[str]) -> Sequence[str]:

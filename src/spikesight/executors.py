@@ -75,7 +75,9 @@ def searches_here(attempts: Attempts) -> Attempts:
                 if cell.contender.search is None:
                     others = itertools.chain([cell], cells)
                     break
-                yield cell, attempt_quietly(cell, problem, *terms)
+                with threadpool_limits(1):
+                    outcome = attempt_quietly(cell, problem, *terms)
+                yield cell, outcome
             yield from attempts([Batch(problem, others)], terms)
 
     return both

@@ -20,21 +20,22 @@ from spikesight.decoders.oracle import Oracle
 from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE, Searches
 from spikesight.epochs import EPOCHS_TABLE
-from spikesight.errors import ConfigError, FileFormatError
+from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
 from spikesight.evaluation import Problem
-from spikesight.fitting import FEWEST_CANDIDATES, SEARCHED, TUNED
+from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
+from spikesight.search_folder import SearchFolder
 from spikesight.search_record import winners
 from spikesight.search_space import with_changes
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
 from spikesight.tracked_run import require_wandb, tracked
-from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.tracking import CHECKPOINTS, FAILURES, PREDICTIONS, RESULTS, RunDirectory
 from spikesight.tuning_config import TuningConfig
 from spikesight.tuning_results import CANDIDATES
 
@@ -43,7 +44,8 @@ KEPT_BYTES: Final = 2 * 1024**3
 
 BEST: Final = "best.yaml"
 BEST_HEADER: Final = (
-    "# The best constants that a search found, for: spikesight benchmark --config best.yaml\n"
+    "# The best constants that searches found, for: spikesight benchmark --config best.yaml\n"
+    "# (of the winners of all folds and sessions, the one that gained most over the defaults on its inner folds)\n"
     "# On the sessions of the search itself this is no fair test: the winner of one fold was chosen on trials that\n"
     "# other folds test on. results.parquet has the fair scores. On other sessions it is fair.\n"
 )
@@ -100,6 +102,9 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
         # Stopped from here on, the directory must not show an earlier run's results under this one's provenance. They
         # are put together again from the finished fits.
         run.remove(RESULTS, PREDICTIONS, EPOCHS_TABLE, CANDIDATES, FAILURES, REPORT)
+        (run.path / BEST).unlink(missing_ok=True)
+        if searching and not resume:
+            _refuse_unfinished_searches(run)
         if config.ray is not None:
             tell.note(describe_cluster())
         for text in _uneven_terms(config):
@@ -132,6 +137,17 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     return run.path
 
 
+def _refuse_unfinished_searches(run: RunDirectory) -> None:
+    """Say at once that a search was stopped here, and not after hours of other work. Raises RunDirectoryError."""
+    for folder in sorted((run.path / CHECKPOINTS).glob(f"*/{SEARCH}")):
+        search = SearchFolder(folder)
+        if search.holds_state():
+            raise RunDirectoryError(
+                f"{run.path} holds an unfinished search of {len(search.records())} candidates ({folder.parent.name}). "
+                "Start the same command with --resume to go on with it, or choose another output directory (--out)."
+            )
+
+
 def _searches(config: BenchmarkConfig, tell: Progress, *, resume: bool) -> Searches:
     """Make what searches constants: the same terms for every decoder."""
     from spikesight.ray_search import RaySearch
@@ -150,7 +166,7 @@ def _write_best(run: RunDirectory, config: BenchmarkConfig) -> None:
     """Write the winners of all searches as a config that benchmarks them, on these or on other sessions."""
     if not (run.path / CANDIDATES).exists():
         return
-    best = winners(run.read_table(CANDIDATES)).drop_duplicates("decoder")
+    best = winners(run.read_table(CANDIDATES))
     if best.empty:
         return
     found = {name: json.loads(params) for name, params in zip(best["decoder"], best["params"], strict=True)}
@@ -162,7 +178,9 @@ def _write_best(run: RunDirectory, config: BenchmarkConfig) -> None:
 
 
 def _uneven_terms(config: BenchmarkConfig) -> Iterator[str]:
-    """Name the decoders that do not choose among as many candidates as the others."""
+    """Name the decoders that do not choose among as many candidates as the others, or whose constants were given."""
+    for name in config.params:
+        yield f"constants of {name} were given: a fair test on trials that they were not chosen on, and on no others"
     for name in config.decoders if SEARCHED in config.selection else ():
         if not registry.spec(name).search_space and name != CHANCE:
             yield f"{name} has no search space: it gets a default row, no searched one"

@@ -61,12 +61,15 @@ class Chosen:
         One row per candidate; empty where a few given ones were compared.
     accuracies
         Accuracy of each of a few given candidates (rows) on every inner fold (columns); else without rows.
+    earlier_seconds
+        Time that a search was at work before it was stopped and resumed.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
     accuracy: float = math.nan
     candidates: pd.DataFrame = field(default_factory=pd.DataFrame)
     accuracies: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    earlier_seconds: float = 0.0
 
 
 class Search(Protocol):
@@ -80,6 +83,10 @@ class Search(Protocol):
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the constructor parameters that it varies."""
+        ...
+
+    def check(self, estimator: Any) -> None:
+        """Refuse what cannot be searched, before any fit (``ConfigError``)."""
         ...
 
     def terms(self) -> Mapping[str, Any]:
@@ -108,6 +115,8 @@ class Contender:
         Parameters to choose from.
     search
         What looks for constants.
+    given
+        Names of constructor parameters that were given in place of defaults.
     """
 
     name: str
@@ -115,6 +124,7 @@ class Contender:
     estimator: Any
     candidates: tuple[Mapping[str, Any], ...] = ({},)
     search: Search | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def n_compared(self) -> int:
@@ -125,10 +135,10 @@ class Contender:
 
     @property
     def constants(self) -> list[str]:
-        """Names of the constructor parameters that a choice decides."""
+        """Names of the constructor parameters that a choice decides, and of those that were given."""
         if self.search is not None:
-            return sorted(self.search.parameters)
-        return sorted({name for candidate in self.candidates for name in candidate})
+            return sorted({*self.search.parameters, *self.given})
+        return sorted({name for candidate in self.candidates for name in candidate} | set(self.given))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +213,7 @@ def fit_fold(
     chosen = Chosen()
     if contender.search is not None:
         folder = None if checkpoint is None else checkpoint / SEARCH
-        chosen = contender.search(_given(estimator, checkpoint=None), list(inner), folder)
+        chosen = contender.search(_given(clone(estimator), checkpoint=None), list(inner), folder)
     elif contender.n_compared >= FEWEST_CANDIDATES:
         chosen = _best_of(contender, estimator, inner)
     estimator = with_constants(estimator, chosen.params)

@@ -1,13 +1,9 @@
 """Cells as tasks of Ray, on this machine or a cluster: with their memory, few at a time, retried when a node dies."""
 
-import functools
-import platform
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -16,7 +12,7 @@ from spikesight.cluster import connected, import_ray
 from spikesight.errors import ClusterError, WorkerError
 from spikesight.evaluation import Problem
 from spikesight.executors import Attempts, Batch, Outcomes, Terms, working_memory
-from spikesight.provenance import code_digest, library_versions
+from spikesight.likeness import Likeness, marked
 from spikesight.splits import Splitter
 
 RETRIES: Final = 3
@@ -29,38 +25,6 @@ GRACE_SECONDS: Final = 2.0
 """How long tasks that are cancelled may take to tidy up before they are killed."""
 WORKER_BYTES: Final = 100 * 1024**2
 """What a worker of Ray takes beyond a process without Ray."""
-
-
-class _Likeness(NamedTuple):
-    """What must be alike where cells are attempted: the code, the libraries, and the disk of the run directory."""
-
-    code: str
-    libraries: Mapping[str, str | None]
-    mark: Path
-
-    @classmethod
-    def of_this_process(cls, mark: Path) -> Self:
-        return cls(code_digest(), library_versions(), mark)
-
-    def trouble(self) -> str:
-        """Say what differs here; nothing if nothing does."""
-        where = f"node {platform.node()!r}"
-        if not self.mark.exists():
-            return (
-                f"{where} does not see the run directory {self.mark.parent}. Put it on a disk that every node shares, "
-                "under the same path (--out)."
-            )
-        if _code_here() != self.code:
-            return (
-                f"{where} runs other code of spikesight than this process: the numbers would not belong together. "
-                "Install the same release for every node."
-            )
-        there = _libraries_here()
-        other = [f"{name} {there.get(name)} (here {here})" for name, here in self.libraries.items()
-                 if there.get(name) != here]  # fmt: skip
-        if other:
-            return f"{where} has {', '.join(other)}: results could differ. Install the same releases for every node."
-        return ""
 
 
 class _Task(NamedTuple):
@@ -91,8 +55,8 @@ def on_ray(address: str, jobs: int) -> Iterator[Attempts]:
 
 def _attempts(batches: Iterable[Batch], terms: Terms) -> Outcomes:
     ray = import_ray()
-    with _mark(terms.keep.run) as mark:
-        tasks = _begin(batches, terms, _Likeness.of_this_process(mark))
+    with marked(terms.keep.run) as mark:
+        tasks = _begin(batches, terms, Likeness.of_this_process(mark))
         under_way: dict[Any, _Task] = {}
         try:
             while _fill(under_way, tasks):
@@ -116,7 +80,7 @@ def _fill(under_way: dict[Any, _Task], tasks: Iterator[tuple[Any, _Task]]) -> bo
     return bool(under_way)
 
 
-def _begin(batches: Iterable[Batch], terms: Terms, like: _Likeness) -> Iterator[tuple[Any, _Task]]:
+def _begin(batches: Iterable[Batch], terms: Terms, like: Likeness) -> Iterator[tuple[Any, _Task]]:
     """Make every cell a task when it is asked for."""
     ray = import_ray()
     attempt = ray.remote(_attempt_there)
@@ -137,7 +101,7 @@ def _begin(batches: Iterable[Batch], terms: Terms, like: _Likeness) -> Iterator[
 
 
 def _attempt_there(
-    like: _Likeness, cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep
+    like: Likeness, cell: Cell, problem: Problem, splitter: Splitter, seed: int, keep: Keep
 ) -> Outcome | str:
     """Attempt a cell in a worker, or say why this is no place for it."""
     trouble = like.trouble()
@@ -205,26 +169,3 @@ def _cancel(references: list[Any]) -> None:
     _, left = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
     for reference in left:
         ray.cancel(reference, force=True)
-
-
-@contextmanager
-def _mark(folder: Path) -> Iterator[Path]:
-    """Leave a file that only who sees this very directory can find."""
-    mark = folder / f".cluster-{uuid.uuid4().hex}.tmp"
-    for left in folder.glob(".cluster-*.tmp"):  # of a run that was killed
-        left.unlink(missing_ok=True)
-    mark.touch()
-    try:
-        yield mark
-    finally:
-        mark.unlink(missing_ok=True)
-
-
-@functools.cache
-def _code_here() -> str:
-    return code_digest()
-
-
-@functools.cache
-def _libraries_here() -> dict[str, str | None]:
-    return library_versions()

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,11 @@ import pandas as pd
 
 from spikesight.candidates import STOPPED, best_record, candidate_table
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
+from spikesight.executors import working_memory
 from spikesight.fitting import Chosen, InnerFold
+from spikesight.likeness import Likeness, marked
 from spikesight.progress import Progress, Silent
+from spikesight.ray_executor import WORKER_BYTES
 from spikesight.search_folder import EXPERIMENT, SearchFolder
 from spikesight.search_space import Space, as_plain
 from spikesight.tuning_config import TuningConfig
@@ -26,8 +30,6 @@ RETRIES: Final = 3
 """Times that a candidate whose process died is tried again."""
 PER_GPU: Final = 4
 """Candidates that share a GPU."""
-_BYTES_PER_PROCESS: Final = 400 * 1024**2
-_WORKING_COPIES: Final = 6
 _LOOK_EVERY: Final = 1.0
 _QUIET: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -86,6 +88,22 @@ class RaySearch:
         """Describe all that decides the outcome, but for the order in which candidates end."""
         return {**self.settings.model_dump(mode="json"), "space": as_plain(self.space), "seed": self.seed}
 
+    def check(self, estimator: Any) -> None:
+        """Refuse what cannot be searched.
+
+        Raises
+        ------
+        ConfigError
+            If the decoder does not have a parameter of the space, or what proposes candidates is not installed.
+        """
+        unknown = sorted({name.partition("__")[0] for name in self.space} - set(estimator.get_params()))
+        if unknown:
+            raise ConfigError(
+                f"{type(estimator).__name__} has no parameter {', '.join(unknown)} to search. It has: "
+                f"{', '.join(sorted(estimator.get_params(deep=False)))}."
+            )
+        check_installed(self.settings.search)
+
     def __call__(self, estimator: Any, folds: Sequence[InnerFold], folder: Path | None) -> Chosen:
         """Search.
 
@@ -109,42 +127,51 @@ class RaySearch:
         KeyboardInterrupt
             After Ctrl-C or a request to terminate. Records of all candidates are in the folder.
         """
-        unknown = sorted({name.partition("__")[0] for name in self.space} - set(estimator.get_params()))
-        if unknown:
-            raise ConfigError(
-                f"{type(estimator).__name__} has no parameter {', '.join(unknown)} to search. It has: "
-                f"{', '.join(sorted(estimator.get_params(deep=False)))}."
-            )
+        self.check(estimator)
         if folder is None:
             with tempfile.TemporaryDirectory() as temporary:
                 return self._search(estimator, folds, SearchFolder(Path(temporary) / EXPERIMENT))
         return self._search(estimator, folds, SearchFolder(folder.resolve()))
 
     def _search(self, estimator: Any, folds: Sequence[InnerFold], folder: SearchFolder) -> Chosen:
-        with _environment(_QUIET), warnings.catch_warnings(), self._told(folder), _graceful() as was_stopped:
-            # A candidate that is tried again repeats its first steps.
-            warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
-            self._tuner(estimator, folds, folder).fit()
-        if was_stopped():
-            raise KeyboardInterrupt
-        folder.end_unfinished(STOPPED)  # by the end of the budget, of which Ray tells nobody
+        earlier = folder.spent()
+        if not folder.is_over():
+            self._try_candidates(estimator, folds, folder)
         records = folder.records()
         table = candidate_table(records)
         best = best_record(records)
         if best is None:
+            folder.forget()
             raise TrainingError(_none_finished(table, self.settings))
-        folder.forget_unfinished()
-        return Chosen(best.params, float(best.accuracy or 0.0), table)
+        folder.close()
+        return Chosen(best.params, float(best.accuracy or 0.0), table, earlier_seconds=earlier)
 
-    def _tuner(self, estimator: Any, folds: Sequence[InnerFold], folder: SearchFolder) -> Any:
+    def _try_candidates(self, estimator: Any, folds: Sequence[InnerFold], folder: SearchFolder) -> None:
+        """Let Ray Tune try candidates, to the end of their number or of the budget."""
+        folder.path.mkdir(parents=True, exist_ok=True)
+        with (
+            marked(folder.path) as mark,
+            _environment(_QUIET),
+            warnings.catch_warnings(),
+            self._told(folder),
+            _graceful() as was_stopped,
+        ):
+            # A candidate that is tried again repeats its first steps.
+            warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
+            self._tuner(estimator, folds, folder, Likeness.of_this_process(mark)).fit()
+        if was_stopped():
+            raise KeyboardInterrupt
+        folder.end_unfinished(STOPPED)  # by the end of the budget, of which Ray tells nobody
+
+    def _tuner(self, estimator: Any, folds: Sequence[InnerFold], folder: SearchFolder, like: Likeness) -> Any:
         """Make Ray's tuner, or take up the one that was stopped."""
         from ray import tune
 
         from spikesight.ray_tune import run_candidate
 
         share, at_a_time = resources(folds, self.jobs)
-        work = tune.with_parameters(run_candidate, estimator=estimator, folds=list(folds), folder=str(folder.path))
-        trainable = tune.with_resources(work, share)
+        given = {"estimator": estimator, "folds": list(folds), "folder": str(folder.path), "like": like}
+        trainable = tune.with_resources(tune.with_parameters(run_candidate, **given), share)
         if folder.holds_state():
             if not self.resume:
                 raise RunDirectoryError(
@@ -152,10 +179,12 @@ class RaySearch:
                     "command with --resume to go on with it, or choose another output directory (--out)."
                 )
             folder.check_own()
-            try:
+            if folder.is_whole():
                 return tune.Tuner.restore(str(folder.ray / EXPERIMENT), trainable)
-            except Exception as error:  # Ray does not say what it raises on a state that was cut off as it was written
-                self.progress.note(f"the search of {self.label} begins anew, its state cannot be read: {error}")
+            self.progress.note(
+                f"the search of {self.label} begins anew, its state was cut off as it was written; finished candidates "
+                "that are proposed again are not fitted again"
+            )
         folder.begin()
         return self._new_tuner(trainable, estimator, folder, at_a_time)
 
@@ -165,14 +194,19 @@ class RaySearch:
         from spikesight.ray_tune import METRIC, Budget, Ends, make_scheduler, make_search, number_of, ray_space
 
         own = {name: estimator.get_params().get(name) for name in self.space}
-        known = all(dimension.holds(own[name]) for name, dimension in self.space.items())
+        outside = [name for name, dimension in self.space.items() if not dimension.holds(own[name])]
+        if outside:
+            self.progress.note(
+                f"the default of {', '.join(outside)} is outside of its range: the defaults of {self.label} are no "
+                "candidate"
+            )
         return tune.Tuner(
             trainable,
             param_space=ray_space(self.space),
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
-                search_alg=make_search(self.settings, self.seed, [own] if known else [], at_a_time),
+                search_alg=make_search(self.settings, self.seed, [] if outside else [own], at_a_time),
                 scheduler=make_scheduler(self.settings),
                 num_samples=self.settings.candidates,
                 max_concurrent_trials=at_a_time,
@@ -211,7 +245,19 @@ class RaySearch:
         finally:
             over.set()
             watcher.join()
-            tell()
+        tell()
+
+
+def check_installed(search: str) -> None:
+    """Refuse a search whose library is not installed (``ConfigError``)."""
+    if search == "hebo" and find_spec("hebo") is None:
+        raise ConfigError(
+            "expected HEBO to be installed. It needs Python 3.11, numpy below 1.25 and pyarrow below 22, so an "
+            "environment of its own: pip install 'spikesight[tune,hebo]' there (`make test-hebo` builds one). Or use "
+            "--search optuna-gp, which also fits a Gaussian process."
+        )
+    if find_spec("ray") is None or find_spec("optuna") is None:
+        raise ConfigError("this needs Ray Tune and Optuna, which are not installed: pip install 'spikesight[tune]'.")
 
 
 def resources(folds: Sequence[InnerFold], jobs: int | None = None) -> tuple[dict[str, float], int]:
@@ -242,7 +288,7 @@ def resources(folds: Sequence[InnerFold], jobs: int | None = None) -> tuple[dict
     cpus, gpus, memory = (there.get(name, 0.0) for name in ("CPU", "GPU", "memory"))
     largest_machine = max((node["Resources"].get("memory", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)  # type: ignore[no-untyped-call]
     largest = max(fold.counts.size + fold.held_out.size for fold in folds)
-    need = _BYTES_PER_PROCESS + _WORKING_COPIES * 8 * largest
+    need = WORKER_BYTES + working_memory(largest, detrended=False)
     if need > largest_machine:
         raise ConfigError(
             f"expected {need / 1e9:.1f} GB of memory for a candidate, the largest machine of Ray has "

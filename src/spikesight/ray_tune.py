@@ -1,6 +1,5 @@
 """What Ray Tune is given: a space, what proposes candidates, what gives them up, and the work of one candidate."""
 
-import importlib.util
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +13,9 @@ from ray.tune.stopper import Stopper
 from threadpoolctl import threadpool_limits
 
 from spikesight.candidates import Record, score_candidate
-from spikesight.errors import ConfigError
+from spikesight.errors import ClusterError
 from spikesight.fitting import InnerFold
+from spikesight.likeness import Likeness
 from spikesight.search_folder import SearchFolder
 from spikesight.search_space import Choice, Range, Space
 from spikesight.tuning_config import TuningConfig
@@ -55,17 +55,11 @@ def make_search(settings: TuningConfig, seed: int, first: Sequence[Mapping[str, 
         Candidates to begin with.
     at_a_time
         Candidates at work at once.
-
-    Raises
-    ------
-    ConfigError
-        If its library is not installed.
     """
-    begin_with = [dict(values) for values in first] or None
     if settings.search == "hebo":
-        return _hebo(seed, begin_with, at_a_time)
-    if importlib.util.find_spec("optuna") is None:
-        raise ConfigError("expected Optuna to be installed: pip install 'spikesight[tune]'.")
+        from spikesight.hebo_search import HeboSearch
+
+        return HeboSearch(METRIC, seed, first, at_a_time)
     import optuna
     from ray.tune.search.optuna import OptunaSearch
 
@@ -75,19 +69,8 @@ def make_search(settings: TuningConfig, seed: int, first: Sequence[Mapping[str, 
         "optuna-tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True),
         "random": lambda: optuna.samplers.RandomSampler(seed=seed),
     }
+    begin_with = [dict(values) for values in first] or None
     return OptunaSearch(metric=METRIC, mode="max", sampler=samplers[settings.search](), points_to_evaluate=begin_with)
-
-
-def _hebo(seed: int, first: list[dict[str, Any]] | None, at_a_time: int) -> Searcher:
-    if importlib.util.find_spec("hebo") is None:
-        raise ConfigError(
-            "expected HEBO to be installed. It needs Python 3.11, numpy below 1.25 and pyarrow below 22, so an "
-            "environment of its own: pip install 'spikesight[tune,hebo]' there (`make test-hebo` builds one). Or use "
-            "--search optuna-gp, which also fits a Gaussian process."
-        )
-    from spikesight.hebo_search import HeboSearch
-
-    return HeboSearch(METRIC, seed, first or [], at_a_time)
 
 
 def make_scheduler(settings: TuningConfig) -> TrialScheduler:
@@ -101,6 +84,11 @@ def make_scheduler(settings: TuningConfig) -> TrialScheduler:
 def number_of(trial: Trial) -> str:
     """Name Ray's trial after its place in the order of proposals, from 1."""
     return str(trial.experiment_tag).partition("_")[0]
+
+
+def candidate_of(trial: Trial) -> int:
+    """Give the candidate's number of Ray's trial, from 0."""
+    return int(number_of(trial)) - 1
 
 
 class Budget(Stopper):
@@ -123,6 +111,7 @@ class Budget(Stopper):
         self._before = SearchFolder(self._folder).spent()
         self._begun = self._written = time.monotonic()
         self._is_at_work = False
+        self._since = time.time()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self._folder, "minutes": self._minutes}
@@ -144,7 +133,7 @@ class Budget(Stopper):
         """Tell Ray to end all candidates when the budget is spent; write the time down now and then."""
         now, folder = time.monotonic(), SearchFolder(self._folder)
         if not self._is_at_work:
-            self._is_at_work = any(folder.candidates.glob("*.json"))
+            self._is_at_work = any(file.stat().st_mtime >= self._since for file in folder.candidates.glob("*.json"))
             self._begun = now
         if now - self._written >= _WRITE_EVERY:
             folder.spend(self._before + now - self._begun)
@@ -166,25 +155,35 @@ class Ends(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Hear that a candidate is over: it was given up, unless its record says that it finished or failed."""
-        SearchFolder(self._folder).end(int(number_of(trial)) - 1, PRUNED)
+        SearchFolder(self._folder).end(candidate_of(trial), PRUNED)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Hear that a candidate's process died for the last time, or could not even begin."""
-        folder, number = SearchFolder(self._folder), int(number_of(trial)) - 1
+        folder, number = SearchFolder(self._folder), candidate_of(trial)
         told = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
-        reason = (
-            f"its process died {trial.num_failures} times, the last time with: {told[-1] if told else 'nothing said'}"
-        )
+        last = told[-1] if told else "nothing is known of why"
+        died = any("Actor" in line and ("died" in line or "Died" in line) for line in told)
+        reason = f"its process died {trial.num_failures} times, most likely for lack of memory" if died else last
         if not any(record.candidate == number for record in folder.records()):
             Record(number, dict(trial.config)).write(folder.candidates)
         folder.end(number, FAILED, reason)
 
 
-def run_candidate(config: Mapping[str, Any], estimator: Any, folds: Sequence[InnerFold], folder: str) -> None:
+def run_candidate(
+    config: Mapping[str, Any], estimator: Any, folds: Sequence[InnerFold], folder: str, like: Likeness
+) -> None:
     """Score one candidate in a process of Ray's, and report every step to it.
 
     A candidate that failed is reported with an accuracy of 0, so that what proposes candidates learns to keep away.
+
+    Raises
+    ------
+    ClusterError
+        If this is no place for it: another release, or a machine that does not see the folder.
     """
+    trouble = like.trouble()
+    if trouble:
+        raise ClusterError(trouble)
     place = SearchFolder(Path(folder))
     record = Record.resumed(place.candidates, int(tune.get_context().get_trial_name()) - 1, config)
 

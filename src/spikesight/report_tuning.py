@@ -20,7 +20,7 @@ _SAMPLERS: Final = {
     "optuna-gp": "Optuna's GPSampler, a Gaussian process of what earlier candidates reached, chose",
     "optuna-tpe": "Optuna's TPESampler, a tree-structured Parzen estimator (Bergstra et al. 2011), chose",
     "random": "random search (Bergstra and Bengio 2012) drew",
-    "hebo": "HEBO, Bayesian optimisation with a Gaussian process of transformed accuracies (Cowen-Rivers et al. 2022), chose",
+    "hebo": "HEBO, a Gaussian process of transformed accuracies (Cowen-Rivers et al. 2022), chose",
 }
 
 

@@ -22,6 +22,8 @@ RAY: Final = "ray"
 EXPERIMENT: Final = "search"
 """Name of the search in Ray's folder."""
 _SPENT: Final = "spent.json"
+_OVER: Final = "over.json"
+_PLACE: Final = "place.json"
 
 
 class SearchFolder:
@@ -69,22 +71,42 @@ class SearchFolder:
         file = self.path / _SPENT
         return float(_read(file)["seconds"]) if file.exists() else 0.0
 
+    def is_over(self) -> bool:
+        """Tell if the search came to its end; its winner may not be fitted yet."""
+        return (self.path / _OVER).exists()
+
     def holds_state(self) -> bool:
         """Tell if Ray left a state from which a search can go on."""
         experiment = self.ray / EXPERIMENT
         return (experiment / "tuner.pkl").is_file() and any(experiment.glob("experiment_state-*.json"))
 
+    def is_whole(self) -> bool:
+        """Tell if Ray's latest state was written to its end: it is written in place, and a kill can cut it off."""
+        try:
+            json.loads(max((self.ray / EXPERIMENT).glob("experiment_state-*.json")).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return True
+
     def check_own(self) -> None:
-        """Refuse a state that somebody else could have written.
+        """Refuse a state that somebody else could have written, or that was begun elsewhere.
 
         Raises
         ------
         RunDirectoryError
-            If anything in Ray's folder belongs to another user, or another user may write there.
+            If anything in Ray's folder belongs to another user or is a link, if another user may write to the folder,
+            or if the folder was moved: Ray's state names its place.
         """
-        for place in (self.ray, *self.ray.rglob("*")):
+        begun = _read(self.path / _PLACE).get("path") if (self.path / _PLACE).exists() else None
+        if begun != str(self.path):
+            raise RunDirectoryError(
+                f"the search in {self.path} was begun in {begun}, and Ray's state names that place. Move it back, or "
+                "begin anew with another output directory (--out)."
+            )
+        for place in (self.path, self.ray, *self.ray.rglob("*")):
             state = place.lstat()
-            if state.st_uid != os.geteuid() or (place == self.ray and state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            open_to_others = place in (self.path, self.ray) and state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            if state.st_uid != os.geteuid() or open_to_others or stat.S_ISLNK(state.st_mode):
                 raise RunDirectoryError(
                     f"expected {place} to belong to you and to nobody else: a search goes on by unpickling Ray's "
                     f"state, which can run any code. It belongs to user {state.st_uid}, with mode "
@@ -92,14 +114,21 @@ class SearchFolder:
                 )
 
     def begin(self) -> None:
-        """Make Ray's folder anew, for this user alone; records of candidates stay."""
+        """Make Ray's folder anew, for this user alone; records of candidates and the time spent stay."""
         for name in (RAY, ENDS):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        (self.path / _SPENT).unlink(missing_ok=True)
-        self.ray.mkdir(mode=0o700, parents=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+        self.ray.mkdir(mode=0o700)
+        write_small(self.path / _PLACE, {"path": str(self.path)})
 
-    def forget_unfinished(self) -> None:
-        """Remove Ray's state and unfinished fits: the search is over."""
+    def forget(self) -> None:
+        """Remove all: nothing came of the search, and another one begins anew."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Write down that the search is over; remove Ray's state and unfinished fits."""
+        write_small(self.path / _OVER, {"seconds": self.spent()})
         for folder in (self.ray, self.fits):
             shutil.rmtree(folder, ignore_errors=True)
 

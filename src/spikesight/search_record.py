@@ -75,13 +75,18 @@ def write_candidates(run: RunDirectory, cells: Sequence[SearchCell]) -> pd.DataF
 
 
 def winners(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per session and decoder: of the winners of all folds, the one with the highest accuracy.
+    """Return one row per decoder: of the winners of all sessions and folds, the one that gained most.
 
-    It is the best of several on trials some of which other folds test on: a config made of it is for other sessions, or
-    for trials that come later.
+    Folds and sessions differ in how hard they are, so that winners are compared by what they have more, on the inner
+    folds, than the first candidate of the same search, which has the decoder's defaults. It is the best of several on
+    trials some of which other folds test on: a config made of it is for other sessions, or for later trials.
     """
-    best = candidates[candidates["chosen"]].sort_values("accuracy", ascending=False, kind="stable")
-    return best.drop_duplicates(["session", "decoder"]).reset_index(drop=True)
+    search = ["session", "decoder", "fold", "seed"]
+    first = candidates[(candidates["candidate"] == 0) & (candidates["state"] == FINISHED)]
+    best = candidates[candidates["chosen"]].merge(first[[*search, "accuracy"]], "left", search, suffixes=("", "_first"))
+    gained = (best["accuracy"] - best["accuracy_first"]).rename("gained")
+    order = best.assign(gained=gained).sort_values("gained", ascending=False, kind="stable")  # unknown gains last
+    return order.drop_duplicates("decoder")[list(candidates.columns)].reset_index(drop=True)
 
 
 def _is_best(table: pd.DataFrame) -> "pd.Series[bool]":
