@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab_counts import write_lab_counts
-from spikesight import ray_executor
+from spikesight import likeness, ray_executor
 from spikesight.cli import app
 from spikesight.cluster import connected
 from spikesight.decoders import registry
@@ -154,14 +154,14 @@ def test_a_cell_that_is_too_large_for_every_node_is_refused_before_it_waits_for_
 
 
 def test_a_worker_with_other_code_refuses(tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr(ray_executor, "code_digest", lambda: "other")
+    monkeypatch.setattr(likeness, "code_digest", lambda: "other")
     with pytest.raises(ClusterError, match=r"node '.*' runs other code of spikesight"):
         run_in(tmp_path, benchmark(ray="local"))
     assert not list(tmp_path.glob(".cluster-*"))
 
 
 def test_a_worker_with_other_libraries_refuses(tmp_path, local_ray, monkeypatch):
-    monkeypatch.setattr(ray_executor, "library_versions", lambda: {"numpy": "0.1"})
+    monkeypatch.setattr(likeness, "library_versions", lambda: {"numpy": "0.1"})
     with pytest.raises(ClusterError, match=r"has numpy 2.* \(here 0\.1\)"):
         run_in(tmp_path, benchmark(ray="local"))
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
@@ -250,14 +250,23 @@ class RaySearch:
 
 def check_installed(search: str) -> None:
     """Refuse a search whose library is not installed (``ConfigError``)."""
-    if search == "hebo" and find_spec("hebo") is None:
+    if search == "hebo" and not _is_distributed("HEBO"):
         raise ConfigError(
             "expected HEBO to be installed. It needs Python 3.11, numpy below 1.25 and pyarrow below 22, so an "
             "environment of its own: pip install 'spikesight[tune,hebo]' there (`make test-hebo` builds one). Or use "
             "--search optuna-gp, which also fits a Gaussian process."
         )
-    if find_spec("ray") is None or find_spec("optuna") is None:
+    if not (_is_distributed("ray") and _is_distributed("optuna")):
         raise ConfigError("this needs Ray Tune and Optuna, which are not installed: pip install 'spikesight[tune]'.")
+
+
+def _is_distributed(name: str) -> bool:
+    """Tell if a package is installed; a folder of its name does not count."""
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def resources(folds: Sequence[InnerFold], jobs: int | None = None) -> tuple[dict[str, float], int]:
