@@ -56,10 +56,11 @@ def plot_tuned_against_default(leaderboard: pd.DataFrame, ax: "Axes | None" = No
                 x, value, yerr=np.nan_to_num(np.array(bars)).clip(0), fmt="o-", color=colour, ms=5, lw=1.2,
                 elinewidth=1.4, zorder=3, label=plain(session) if place == 0 else None,
             )  # fmt: skip
-    chance = float(rows["chance"].mean())
-    ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
+    low, high = float(rows["chance"].min()), float(rows["chance"].max())
+    for chance in {low, high}:  # sessions may have other classes
+        ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
-        f"chance {chance:.1%}", (1, chance), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
+        f"chance {low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"chance {low:.1%} to {high:.1%}", (1, high), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
         textcoords="offset points", color=SOFT_INK, fontsize=8.5,
     )  # fmt: skip
     at = [place * step + kind for place in range(len(decoders)) for kind in range(len(shown))]
