@@ -60,7 +60,8 @@ def plot_tuned_against_default(leaderboard: pd.DataFrame, ax: "Axes | None" = No
     for chance in {low, high}:  # sessions may have other classes
         ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
-        f"chance {low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"chance {low:.1%} to {high:.1%}", (1, high), xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
+        f"chance {low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"chance {low:.1%} to {high:.1%}", (1, high),
+        xycoords=("axes fraction", "data"), xytext=(0, 2), ha="right",
         textcoords="offset points", color=SOFT_INK, fontsize=8.5,
     )  # fmt: skip
     at = [place * step + kind for place in range(len(decoders)) for kind in range(len(shown))]
