@@ -11,7 +11,7 @@ from candidate_table import candidates as make_candidates
 from spikesight.session_overview import panels_file
 
 SEARCH = {
-    "search": "optuna-tpe", "candidates": 24, "scheduler": "asha", "budget": 20, "grace": 3, "reduction": 3,
+    "search": "optuna-tpe", "candidates": 24, "scheduler": "asha", "budget": 20, "grace": 0.25, "reduction": 3,
 }  # fmt: skip
 REACHED = {"fa-lda": 0.8, "lda": 0.7, "svc-linear": 0.6, "chance": 0.1, "oracle": 0.9}
 

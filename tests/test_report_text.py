@@ -151,11 +151,12 @@ def test_methods_describe_the_search_that_was_made(searched: RunRecord) -> None:
         "accuracy is the mean over contiguous inner folds of these trials."
     ) in text
     assert "not among the best 1/3 of those that had been trained as far were stopped" in text
-    assert "ASHA, Li et al. 2020; grace period 3, reduction factor 3" in text
+    assert "ASHA, Li et al. 2020; first after 25% of their training)" in text
     assert "its test trials were read once" in text
     states = searched.candidates["state"].value_counts()
     assert (
-        f"Of 96 candidates in all {states['finished']} finished, {states['pruned']} were pruned, and 4 failed." in text
+        f"Of 96 candidates in all {states['finished']} finished, {states['pruned']} were pruned or cut off by the end of "
+        "the time, and 4 failed." in text
     )
 
 
@@ -164,7 +165,7 @@ def test_methods_describe_the_search_that_was_made(searched: RunRecord) -> None:
     [
         ("optuna-gp", "Optuna's GPSampler, a Gaussian process of what earlier candidates reached, chose up to 24"),
         ("random", "random search (Bergstra and Bengio 2012) drew up to 24 candidates"),
-        ("hebo", "HEBO, Bayesian optimisation with a warped Gaussian process (Cowen-Rivers et al. 2022), chose"),
+        ("hebo", "HEBO, a Gaussian process of transformed accuracies (Cowen-Rivers et al. 2022), chose"),
         ("of-their-own", "the search of-their-own chose up to 24 candidates"),
     ],
 )
