@@ -155,9 +155,9 @@ def test_methods_describe_the_search_that_was_made(searched: RunRecord) -> None:
     assert "its test trials were read once" in text
     states = searched.candidates["state"].value_counts()
     assert (
-        f"Of 96 candidates in all {states['finished']} finished, {states['pruned']} were pruned or cut off by the end of "
-        "the time, and 4 failed." in text
-    )
+        f"Of 96 candidates in all {states['finished']} finished, {states['pruned']} were pruned or cut off by the end "
+        "of the time, and 4 failed."
+    ) in text
 
 
 @pytest.mark.parametrize(
