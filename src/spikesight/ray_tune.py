@@ -162,7 +162,7 @@ class Ends(tune.Callback):
         folder, number = SearchFolder(self._folder), candidate_of(trial)
         told = [line for line in str(trial.get_error() or "").splitlines() if line.strip()]
         last = told[-1] if told else "nothing is known of why"
-        died = any("Actor" in line and ("died" in line or "Died" in line) for line in told)
+        died = any("actor" in line.lower() and "died" in line.lower() for line in told)
         reason = f"its process died {trial.num_failures} times, most likely for lack of memory" if died else last
         if not any(record.candidate == number for record in folder.records()):
             Record(number, dict(trial.config)).write(folder.candidates)
