@@ -19,7 +19,7 @@ from spikesight.connectivity_validation.networks import constants_of, simulate
 from spikesight.connectivity_validation.scores import matrices_of, score
 from spikesight.connectivity_validation.validate import calibration, stability, summary, validate
 from spikesight.figures import plot_calibration, plot_ground_truth, plot_validation_curve, plot_validation_scores
-from spikesight.terminal import TerminalProgress
+from spikesight.terminal_progress import TerminalProgress
 
 PARTS: Final[dict[str, dict[str, Any]]] = {
     "reference": {"network": "reference"},

@@ -84,6 +84,7 @@ def test_a_stopped_driver_takes_its_local_ray_with_it(tmp_path, stop):
         import ray
         from spikesight.cluster import connected
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore for what is in the background
         try:
             with connected("local", jobs=1):
                 import os
