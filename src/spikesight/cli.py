@@ -156,13 +156,6 @@ def benchmark(
     json: options.Json = False,
 ) -> None:
     """Benchmark decoders on sessions: leaderboard, predictions and a report page."""
-    from spikesight import terminal
-    from spikesight.config import load_config
-    from spikesight.experiment import run_benchmark
-    from spikesight.terminal_progress import TerminalProgress
-
-    if not files and config is None and not any(text.startswith("sources=") for text in assignments or ()):
-        raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
     asked_selection = options.names(selection, several=True)
     if tuned:
         asked_selection = list(dict.fromkeys(["searched", *(asked_selection or ["default"])]))
@@ -176,10 +169,7 @@ def benchmark(
     running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     following = {"wandb": wandb}
     overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
-    asked = load_config(config, overrides=overrides, assignments=assignments or ())
-    with TerminalProgress() as progress:
-        run = run_benchmark(asked, progress, resume=resume)
-    raise typer.Exit(terminal.print_run(run, as_json=json))
+    options.run_asked(config, overrides, assignments, resume=resume, as_json=json)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikesight.config import BenchmarkConfig, read_yaml
+from spikesight.config import BenchmarkConfig, load_config, read_yaml
 from spikesight.tuning_config import TuningConfig
 
 
@@ -118,3 +118,20 @@ def names(text: str | None, *, several: bool = False) -> Any:
         return None
     names = [name.strip() for name in text.split(",") if name.strip()]
     return names if several or len(names) > 1 else text.strip()
+
+
+def run_asked(
+    config: Path | None, overrides: dict[str, Any], assignments: list[str] | None, *, resume: bool, as_json: bool
+) -> None:
+    """Run what a file of options, the command line and assignments ask for, and end with its exit code."""
+    from spikesight import terminal
+    from spikesight.experiment import run_benchmark
+    from spikesight.terminal_progress import TerminalProgress
+
+    named = overrides["sources"] or any(text.startswith("sources=") for text in assignments or ())
+    if not named and config is None:
+        raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
+    asked = load_config(config, overrides=overrides, assignments=assignments or ())
+    with TerminalProgress() as progress:
+        run = run_benchmark(asked, progress, resume=resume)
+    raise typer.Exit(terminal.print_run(run, as_json=as_json))

@@ -44,13 +44,6 @@ def tune(
     Candidates are compared on inner folds of the training trials; the test trials of an outer fold are read once, with
     its winner. `spikesight decoders NAME` shows what is searched.
     """
-    from spikesight import terminal
-    from spikesight.config import load_config
-    from spikesight.experiment import run_benchmark
-    from spikesight.terminal_progress import TerminalProgress
-
-    if not files and config is None and not any(text.startswith("sources=") for text in assignments or ()):
-        raise typer.BadParameter("give one or more FILEs, or --config with sources", param_hint="FILE")
     question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
@@ -61,7 +54,4 @@ def tune(
     running = {"jobs": jobs, "ray": ray, "save_decoders": save_decoders, "out": out}
     following = {"wandb": wandb}
     overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
-    asked = load_config(config, overrides=overrides, assignments=assignments or ())
-    with TerminalProgress() as progress:
-        run = run_benchmark(asked, progress, resume=resume)
-    raise typer.Exit(terminal.print_run(run, as_json=json))
+    options.run_asked(config, overrides, assignments, resume=resume, as_json=json)
