@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -172,3 +173,18 @@ def test_a_node_without_the_run_directory_is_told_of(tmp_path):
     with marked(tmp_path) as mark:
         assert like._replace(mark=mark).trouble() == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_work_is_interrupted_when_its_driver_takes_its_mark_away_even_where_a_shell_ignores_ctrl_c(tmp_path):
+    mark = tmp_path / "mark"
+    mark.touch()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ray_executor._stopping_without(mark):
+            time.sleep(2 * ray_executor.WATCH_SECONDS)
+        with pytest.raises(KeyboardInterrupt), ray_executor._stopping_without(mark):
+            mark.unlink()
+            time.sleep(60)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,8 +1,13 @@
 """Cells as tasks of Ray, on this machine or a cluster: with their memory, few at a time, retried when a node dies."""
 
+import _thread
+import platform
+import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from threadpoolctl import threadpool_limits
@@ -21,8 +26,10 @@ LOOK_SECONDS: Final = 10.0
 """How long no task may end before it is asked if the nodes are still there."""
 NODE_SECONDS: Final = 60.0
 """How long a node that is large enough is waited for."""
-GRACE_SECONDS: Final = 2.0
-"""How long tasks that are cancelled may take to tidy up before they are killed."""
+GRACE_SECONDS: Final = 3.0
+"""How long tasks that are told to stop may take to tidy up before their processes end with the driver's."""
+WATCH_SECONDS: Final = 0.5
+"""How often a task looks if its driver still wants it."""
 WORKER_BYTES: Final = 100 * 1024**2
 """What a worker of Ray takes beyond a process without Ray."""
 
@@ -67,7 +74,7 @@ def _attempts(batches: Iterable[Batch], terms: Terms) -> Outcomes:
                     task = under_way.pop(ended[0])
                     yield task.cell, _outcome(ended.pop(0), task)
         finally:
-            _cancel(list(under_way))
+            _stop(list(under_way), mark)
 
 
 def _fill(under_way: dict[Any, _Task], tasks: Iterator[tuple[Any, _Task]]) -> bool:
@@ -107,8 +114,47 @@ def _attempt_there(
     trouble = like.trouble()
     if trouble:
         return trouble
-    with threadpool_limits(1):
-        return attempt_quietly(cell, problem, splitter, seed, keep)
+    try:
+        with threadpool_limits(1), _stopping_without(like.mark):
+            return attempt_quietly(cell, problem, splitter, seed, keep)
+    except KeyboardInterrupt:
+        return f"stopped on node {platform.node()!r} because its driver has ended"
+
+
+@contextmanager
+def _stopping_without(mark: Path) -> Iterator[None]:
+    """Interrupt this process as Ctrl-C would when the driver's mark is gone, so that temporary files go."""
+    over = threading.Event()
+    last_look = threading.Lock()
+
+    def watch() -> None:
+        while not over.wait(WATCH_SECONDS):
+            with last_look:
+                if not over.is_set() and not _is_there(mark):
+                    _thread.interrupt_main()
+                    return
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores it
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        with last_look:
+            over.set()
+        watcher.join()
+        signal.signal(signal.SIGINT, before)
+
+
+def _is_there(mark: Path) -> bool:
+    """Open it: on a shared disk, the kept answer of an older look may be told otherwise."""
+    try:
+        mark.open("rb").close()
+    except FileNotFoundError:
+        return False
+    except OSError:  # a disk that has trouble is no reason to stop
+        return True
+    return True
 
 
 def _outcome(reference: Any, task: _Task) -> Outcome:
@@ -159,13 +205,12 @@ def _await_room(memory: int, seconds: float) -> None:
     )
 
 
-def _cancel(references: list[Any]) -> None:
-    """End what is under way: first as by Ctrl-C, so that temporary files go, then by force."""
+def _stop(references: list[Any], mark: Path) -> None:
+    """Tell what is under way to stop, and wait a little; what has not stopped then ends with this driver.
+
+    Tasks look for the mark. Ray's own cancelling ends the driver's process when a task ends in the same moment.
+    """
     ray = import_ray()
-    if not references or not ray.is_initialized():
-        return
-    for reference in references:
-        ray.cancel(reference)
-    _, left = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
-    for reference in left:
-        ray.cancel(reference, force=True)
+    mark.unlink(missing_ok=True)
+    if references and ray.is_initialized():
+        ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
