@@ -182,8 +182,8 @@ def test_work_is_interrupted_when_its_driver_takes_its_mark_away_even_where_a_sh
     try:
         with ray_executor._stopping_without(mark):
             time.sleep(2 * ray_executor.WATCH_SECONDS)
+        mark.unlink()
         with pytest.raises(KeyboardInterrupt), ray_executor._stopping_without(mark):
-            mark.unlink()
             time.sleep(60)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
