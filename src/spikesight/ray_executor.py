@@ -1,6 +1,5 @@
 """Cells as tasks of Ray, on this machine or a cluster: with their memory, few at a time, retried when a node dies."""
 
-import _thread
 import platform
 import signal
 import threading
@@ -124,6 +123,7 @@ def _attempt_there(
 @contextmanager
 def _stopping_without(mark: Path) -> Iterator[None]:
     """Interrupt this process as Ctrl-C would when the driver's mark is gone, so that temporary files go."""
+    worker = threading.get_ident()
     over = threading.Event()
     last_look = threading.Lock()
 
@@ -131,7 +131,7 @@ def _stopping_without(mark: Path) -> Iterator[None]:
         while not over.wait(WATCH_SECONDS):
             with last_look:
                 if not over.is_set() and not _is_there(mark):
-                    _thread.interrupt_main()
+                    signal.pthread_kill(worker, signal.SIGINT)
                     return
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores it
