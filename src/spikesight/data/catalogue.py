@@ -80,6 +80,12 @@ def sessions(stimulus: str | None = None, area: str | None = None, genotype: str
     return table[kept]
 
 
+def shipped_sessions() -> pd.DataFrame:
+    """List the sessions as they ship with the package, as :func:`sessions` does."""
+    shipped = files("spikesight.data").joinpath("public_sessions.json").read_text("utf-8")
+    return table_of_sessions(json.loads(shipped), SHIPPED)
+
+
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the sessions of a list as plain objects, as JSON writes them."""
     rows = table.to_dict("records")
@@ -124,8 +130,7 @@ def _listed() -> pd.DataFrame:
                 "Write it anew: spikesight sessions --refresh.",
                 stacklevel=3,
             )
-    shipped = files("spikesight.data").joinpath("public_sessions.json").read_text("utf-8")
-    return table_of_sessions(json.loads(shipped), SHIPPED)
+    return shipped_sessions()
 
 
 def _check_area(area: str, table: pd.DataFrame) -> None:
