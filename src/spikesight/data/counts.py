@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spikesight.data import nwb_file
 from spikesight.data.counts_npz import QUALITY, read_counts_npz, session_id_of
 from spikesight.data.dataset import make_dataset
+from spikesight.data.stimuli import columns_of
 from spikesight.data.targets import label_columns
 from spikesight.errors import (
     FileFormatError,
@@ -160,10 +161,12 @@ def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
         )
     dataset.attrs = {"session_id": session_id_of(path)} | {name: _plain(v) for name, v in dataset.attrs.items()}
+    own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
+    if asked:
+        asked = columns_of(str(dataset.attrs.get("stimulus_name", "")), asked, own)
     names = ", ".join(asked)
     if not asked or names == dataset.attrs.get("target"):
         return dataset
-    own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
     table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in (TRIAL, TARGET, REPEAT)})
     label = _label(table, asked, path)
     relabelled = dataset.assign_coords({TARGET: (TRIAL, label), REPEAT: (TRIAL, _repeats(label))})
