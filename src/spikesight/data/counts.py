@@ -14,8 +14,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.data import nwb_file
+from spikesight.data.counts_export import arrays_of, is_exported, read_exported
 from spikesight.data.counts_npz import QUALITY, read_counts_npz, session_id_of
 from spikesight.data.dataset import make_dataset
+from spikesight.data.npz_file import write_npz
 from spikesight.data.stimuli import columns_of
 from spikesight.data.targets import label_columns
 from spikesight.errors import (
@@ -52,7 +54,7 @@ def read_counts(
     - ``.npz`` with ``X`` (trials, units) or (trials, bins, units) and ``y`` (trials,): a lab's own. Optional are
       ``groups`` (block of each trial), ``unit_ids``, ``area``, ``start_time``, ``stop_time``, ``time`` (beginning of
       each bin, s) and further arrays along trials, which can be decoded in place of ``y``.
-    - ``.nc`` as :func:`write_counts` writes it.
+    - ``.nc`` and ``.npz`` as :func:`write_counts` writes them: what was written comes back.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def read_counts(
     target
         Column along trials to decode, or several columns, whose combination is the label then. ``"position"`` stands
         for both coordinates and ``"condition"`` for ``stimulus_condition_id``. By default ``position`` for the gabor
-        files, ``y`` for a lab's own, and what was decoded before for ``.nc``.
+        files, ``y`` for a lab's own, and what was decoded before for files of :func:`write_counts`.
     quality
         Keep only units that pass the quality criteria of their publication (``published_like_qc``).
     areas
@@ -91,12 +93,20 @@ def read_counts(
     if path.suffix not in _ENDINGS:
         raise FileFormatError(f"expected spike counts in a file ending in {' or '.join(_ENDINGS)}, got {path.name!r}.")
     asked = TARGET_NAMES.get(target, (target,)) if isinstance(target, str) else tuple(target or ())
-    dataset = _read_netcdf(path, asked) if path.suffix == ".nc" else _read_npz(path, asked)
+    written = path.suffix == ".nc" or is_exported(path)
+    dataset = _read_written(path, asked) if written else _read_npz(path, asked)
     return _select_units(dataset, path, quality=quality, areas=areas)
 
 
 def write_counts(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write binned trials as NetCDF; the file appears under its name only when it is whole.
+    """Write binned trials as NetCDF (``.nc``) or ``.npz``; the file appears under its name only when it is whole.
+
+    Parameters
+    ----------
+    dataset
+        Binned trials.
+    path
+        The file. The arrays of an ``.npz`` are those of `spikesight.data.counts_export`.
 
     Raises
     ------
@@ -106,15 +116,19 @@ def write_counts(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         If the file cannot be written there.
     """
     path = Path(path).expanduser()
-    if path.suffix != ".nc":
-        raise OutputError(f"expected a file name that ends in .nc, got {path.name!r}.")
+    if path.suffix not in _ENDINGS:
+        raise OutputError(f"expected a file name that ends in {' or '.join(_ENDINGS)}, got {path.name!r}.")
     if not path.parent.is_dir():
         raise OutputError(f"could not write {path}: there is no folder {path.parent}. Create it, or choose another.")
     validate_dataset(dataset)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    encoding = {SPIKE_COUNTS: _COMPRESSED}
+    arrays = arrays_of(dataset) if path.suffix == ".npz" else {}
     try:
-        dataset.to_netcdf(temporary, engine=_ENGINE, encoding=encoding)
+        if arrays:
+            with temporary.open("xb") as file:
+                write_npz(file, arrays, compressed=True)
+        else:
+            dataset.to_netcdf(temporary, engine=_ENGINE, encoding={SPIKE_COUNTS: _COMPRESSED})
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"could not write {path}: {error}. Nothing was left behind.") from error
@@ -143,7 +157,7 @@ def _read_npz(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     return make_dataset(binned.counts, binned.time, trials, binned.units, attrs)
 
 
-def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
+def _load_netcdf(path: Path) -> xr.Dataset:
     _check_hdf5(path)
     try:
         # No decoding of times: "s" is a unit of measure here.
@@ -155,7 +169,11 @@ def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     # Text comes back as objects.
     text = {name: (coord.dims, coord.to_numpy().astype(str)) for name, coord in dataset.coords.items()
             if coord.dtype.kind == "O"}  # fmt: skip
-    dataset = validate_dataset(dataset.assign_coords(text)).drop_encoding()
+    return validate_dataset(dataset.assign_coords(text)).drop_encoding()
+
+
+def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
+    dataset = _load_netcdf(path) if path.suffix == ".nc" else read_exported(path)
     if dataset[SPIKE_COUNTS].size and dataset[SPIKE_COUNTS].min() < 0:
         raise FileFormatError(
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
