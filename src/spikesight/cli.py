@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, tune_cli
+from spikesight import connectivity_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -51,6 +51,7 @@ app = typer.Typer(
 
 app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
+app.command()(sessions_cli.sessions)
 
 
 def _version(wanted: bool) -> None:
