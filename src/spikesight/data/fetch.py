@@ -1,7 +1,6 @@
 """A public session becomes a file in the cache folder: whole, verified, fetched once."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from spikesight import __version__
 from spikesight.data import http
+from spikesight.data.cache import cache_folder as cache_folder
 from spikesight.data.checksums import SIZE_ONLY, Checksum, announced, told_part_size
 from spikesight.data.download import PIECE, ChangedError, Partial, download, write_whole
 from spikesight.data.public_source import RemoteFile, Source, locate
@@ -58,12 +57,6 @@ class FetchRecord:
     source: str
     seconds: float
     bytes_moved: int
-
-
-def cache_folder() -> Path:
-    """Return the folder of fetched files: ``SPIKESIGHT_CACHE``, else the user's cache folder of this system."""
-    chosen = os.environ.get("SPIKESIGHT_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("spikesight", appauthor=False))
 
 
 def fetched(session_id: int, source: Source | None = None, *, cache: Path | None = None) -> Path | None:
