@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from servers.fault_server import Fault, FaultServer, Seen
 from servers.s3_server import S3Server
 from spikesight.data.checksums import part_sizes
 from spikesight.data.download import Partial
-from spikesight.data.fetch import NOT_VERIFIED, FetchRecord, cache_folder, fetch, fetch_session, fetched
+from spikesight.data.fetch import HDF5_SIGNATURE, NOT_VERIFIED, FetchRecord, cache_folder, fetch, fetch_session, fetched
 from spikesight.data.http import Patience
 from spikesight.data.public_source import S3_PREFIX, RemoteFile, s3_url
 from spikesight.errors import OutputError, RemoteError
@@ -21,7 +22,7 @@ SESSION = 715093703
 QUICK = Patience(connect=1.0, read=0.3, retries=4, first_wait=0.01, longest_wait=0.03)
 PIECE = 64 << 10
 PATH = f"/{S3_PREFIX}/session_{SESSION}/session_{SESSION}.nwb"
-DATA = random.Random(1).randbytes(1_000_003)
+DATA = HDF5_SIGNATURE + random.Random(1).randbytes(999_995)
 
 
 @pytest.fixture(autouse=True)
@@ -293,6 +294,25 @@ def test_a_checksum_that_is_no_checksum_leaves_the_size(server: FaultServer) -> 
 def test_a_server_without_etag_leaves_the_size(server: FaultServer) -> None:
     server.serve(PATH, DATA, etag=None)
     assert quickly().verified == "size only"
+
+
+def test_a_page_that_asks_to_log_in_is_not_taken_for_a_session(server: FaultServer, cache: Path) -> None:
+    server.serve(PATH, b"<html>Please log in", etag=None)
+    with pytest.raises(RemoteError, match=r"expected an NWB file at .* begins with b'<html>Pl'.*log in"):
+        quickly()
+    assert left_in(cache) == []
+
+
+def test_a_disk_error_of_another_kind_is_told(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OutputError, match=r"cannot be written: .*Input/output error"):
+        quickly()
+    assert f"session_{SESSION}.nwb" not in left_in(cache)
 
 
 def test_a_multipart_etag_whose_parts_are_unusual_is_found_by_guessing(server: FaultServer) -> None:

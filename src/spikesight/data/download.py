@@ -139,11 +139,12 @@ class Partial:
         with self.file.open("rb") as file:
             os.fsync(file.fileno())
         self.file.replace(final)
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if os.name == "posix":  # Windows opens no folders
+            folder = os.open(final.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         self._note.unlink(missing_ok=True)
 
 

@@ -242,10 +242,25 @@ def _bare(url: str) -> str:
     return url.split("?", 1)[0]
 
 
+class _Anonymous(requests.Session):
+    """A session that shows no account: requests would send what a ``.netrc`` has for any server, and S3 refuses it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _unchanged
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """After a redirect: add nothing."""
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def _session() -> requests.Session:
     """Return this thread's session; a process that was forked does not share its parent's connections."""
     if getattr(_sessions, "owner", None) != os.getpid():
-        session = requests.Session()
+        session = _Anonymous()
         session.headers["User-Agent"] = f"spikesight/{__version__}"
         _sessions.session, _sessions.owner = session, os.getpid()
     found: requests.Session = _sessions.session
