@@ -163,6 +163,16 @@ def test_no_address_of_a_web_server_is_told(url: str) -> None:
         describe(url, patience=QUICK)
 
 
+def test_a_server_that_knows_neither_head_nor_ranges_is_not_read_to_the_end(fault_server: FaultServer) -> None:
+    url = fault_server.serve("/x", bytes(20_000_000), etag="1")
+    fault_server.files["/x"].headers["Accept-Ranges"] = "none"
+    fault_server.answer = (  # type: ignore[method-assign]
+        lambda seen: (200, {"ETag": '"1"'}, bytes(20_000_000)) if seen.method == "GET" else (405, {}, b"")
+    )
+    assert describe(url) == RemoteFile(url, 20_000_000, "1")
+    assert fault_server.bytes_sent < 10_000_000
+
+
 def test_no_account_is_shown(fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

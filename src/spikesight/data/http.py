@@ -154,9 +154,10 @@ def ask(
     *,
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
+    stream: bool = False,
     patience: Patience = PATIENT,
 ) -> requests.Response:
-    """Ask, and ask again as long as ``patience`` allows; the whole body is read.
+    """Ask, and ask again as long as ``patience`` allows. The parameters are those of :func:`attempt`.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def ask(
     backoff = Backoff(patience)
     while True:
         try:
-            return attempt(method, url, headers=headers, params=params, patience=patience)
+            return attempt(method, url, headers=headers, params=params, stream=stream, patience=patience)
         except PassingError as error:
             backoff.wait(error)
 
