@@ -17,6 +17,7 @@ from spikesight.data.fetch import HDF5_SIGNATURE, NOT_VERIFIED, FetchRecord, cac
 from spikesight.data.http import Patience
 from spikesight.data.public_source import S3_PREFIX, RemoteFile, s3_url
 from spikesight.errors import OutputError, RemoteError
+from spikesight.progress import Silent
 
 SESSION = 715093703
 QUICK = Patience(connect=1.0, read=0.3, retries=4, first_wait=0.01, longest_wait=0.03)
@@ -418,3 +419,13 @@ def test_two_threads_fetch_once(server: FaultServer) -> None:
         thread.join()
     assert server.bytes_sent == len(DATA)
     assert sorted(record.bytes_moved for record in records) == [0, len(DATA)]
+
+
+def test_a_fetched_session_can_be_read(s3: S3Server, tmp_path: Path) -> None:
+    from spikesight.data.nwb import read_session
+    from spikesight.demo import save_simulation
+
+    save_simulation("tiny", 1, tmp_path / "tiny.nwb", progress=Silent())
+    s3.put_multipart(s3.session_key(SESSION), (tmp_path / "tiny.nwb").read_bytes(), 5 << 20)
+    session = read_session(fetch_session(SESSION))
+    assert len(session.units) == len(read_session(tmp_path / "tiny.nwb").units) > 0
