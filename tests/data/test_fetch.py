@@ -270,6 +270,35 @@ def test_several_corrupted_blocks_are_all_found(server: FaultServer) -> None:
     assert quickly().path.read_bytes() == DATA
 
 
+def test_a_server_that_fails_while_a_block_is_looked_for_throws_nothing_away(server: FaultServer, cache: Path) -> None:
+    server.fail_next(*[Fault(corrupt=(500_000,))] * 17)
+    server.fail_when = lambda seen: Fault(status=403) if "=262144-" in seen.headers.get("range", "") else None
+    with pytest.raises(RemoteError, match="answers 403"):
+        quickly()
+    server.fail_when = lambda _: None
+    sent = server.bytes_sent
+    found = quickly()
+    assert found.path.read_bytes() == DATA
+    assert found.bytes_moved == server.bytes_sent - sent == (500_000 // PIECE + 1) * PIECE
+
+
+def test_a_file_that_is_replaced_while_a_block_is_looked_for_is_begun_anew(server: FaultServer) -> None:
+    other = HDF5_SIGNATURE + random.Random(2).randbytes(1000)
+    server.fail_next(*[Fault(corrupt=(500_000,))] * 17)
+    n_begun = 0
+
+    def watch(seen: Seen) -> None:
+        nonlocal n_begun
+        n_begun += seen.headers.get("range", "").startswith(f"bytes={2 * PIECE}-")
+        if n_begun:  # the first time was a fault of the list
+            server.serve(PATH, other)
+
+    server.fail_when = watch  # type: ignore[assignment]
+    found = quickly()
+    assert found.path.read_bytes() == other
+    assert found.bytes_moved == server.bytes_sent
+
+
 def test_a_server_that_always_corrupts_is_told(server: FaultServer, cache: Path) -> None:
     server.fail_when = lambda _: Fault(corrupt=(500_000,))
     with pytest.raises(RemoteError, match=r"expected md5 \w{32} of .*, the bytes it sends .* twice the same"):

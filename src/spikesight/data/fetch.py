@@ -16,9 +16,9 @@ from spikesight import __version__
 from spikesight.data import http
 from spikesight.data.cache import cache_folder as cache_folder
 from spikesight.data.checksums import SIZE_ONLY, Checksum, announced, told_part_size
-from spikesight.data.download import PIECE, ChangedError, Partial, download, write_whole
+from spikesight.data.download import PIECE, ChangedError, Meter, Partial, download, write_whole
 from spikesight.data.public_source import RemoteFile, Source, locate
-from spikesight.data.repair import repair
+from spikesight.data.repair import DamagedError, repair
 from spikesight.errors import OutputError, RemoteError
 from spikesight.progress import Progress, Silent
 
@@ -193,20 +193,17 @@ def _fetch_unchanged(
     int
         Bytes moved.
     """
-    partial, moved = Partial(final), 0
+    partial, meter = Partial(final), Meter()
     for _ in range(RESTARTS):
         remote = find()
         _check_space(partial, remote, final)
-        before = partial.begin(remote)
         try:
-            moved += download(
-                remote, partial, patience=patience, piece_size=piece_size,
+            download(
+                remote, partial, meter, patience=patience, piece_size=piece_size,
                 heard=lambda here: progress.transfer(final.stem, here, remote.size),  # noqa: B023 - called in this turn
             )  # fmt: skip
-            verified, again = _verify(remote, partial, progress, patience, piece_size)
-            return remote, verified, moved + again
+            return remote, _verify(remote, partial, meter, progress, patience, piece_size), meter.bytes
         except ChangedError as error:
-            moved += max(partial.file.stat().st_size - before, 0)
             last = error
             progress.note(f"{error} Beginning anew.")
             partial.discard()
@@ -226,9 +223,9 @@ def _check_space(partial: Partial, remote: RemoteFile, final: Path) -> None:
 
 
 def _verify(
-    remote: RemoteFile, partial: Partial, progress: Progress, patience: http.Patience, piece_size: int
-) -> tuple[str, int]:
-    """Compare the bytes with what was announced, repair them if need be; tell how, and the bytes moved for it."""
+    remote: RemoteFile, partial: Partial, meter: Meter, progress: Progress, patience: http.Patience, piece_size: int
+) -> str:
+    """Compare the bytes with what was announced, repair them if need be; tell what was compared."""
     if remote.size > LONG_TO_READ:
         progress.note(f"{partial.file.stem}: all is here; comparing it with what the server announces")
     expected = announced(remote, lambda n_parts: told_part_size(remote, n_parts, patience=patience))
@@ -237,15 +234,16 @@ def _verify(
         found = next((str(guess) for guess in expected if guess.matches(partial.file)), SIZE_ONLY)
         if found == SIZE_ONLY:
             _check_signature(partial, remote)
-        return found, 0
+        return found
     if expected.matches(partial.file):
-        return str(expected), 0
+        return str(expected)
     progress.note(f"{partial.file.name}: {expected} is wrong; looking for the piece that came damaged")
     try:
-        return str(expected), repair(partial.file, remote, expected, patience=patience, piece_size=piece_size)
-    except RemoteError:
+        repair(partial.file, remote, expected, meter, patience=patience, piece_size=piece_size)
+    except DamagedError:
         partial.discard()
         raise
+    return str(expected)
 
 
 def _check_signature(partial: Partial, remote: RemoteFile) -> None:
