@@ -16,6 +16,7 @@ from spikesight.data.presentations import select_trials
 from spikesight.data.simulation import simulate_session
 from spikesight.data.simulation.presets import SessionType
 from spikesight.data.stimuli import targets_of
+from spikesight.decoders import registry
 from spikesight.errors import TooFewRepeatsError
 from spikesight.sources import load_source
 from spikesight.splits import BlockKFold
@@ -24,6 +25,7 @@ ONE_CLASS = {("drifting_gratings_75_repeats", "contrast")}
 """What real sessions vary (0.1 and 0.8) and simulated ones do not."""
 TWICE = {("drifting_gratings_75_repeats", "all")}
 """With one contrast, the same question as the direction."""
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "stimuli.md"
 QUESTIONS = [
     (session_type, stimulus, target)
     for session_type, stimuli in STIMULI.items()
@@ -103,3 +105,39 @@ def test_the_preset_serves_the_stimuli_of_functional_connectivity() -> None:
         chance = 1 / len(np.unique(dataset["target"]))
         accuracy = float((predictions["y_true"] == predictions["y_pred"]).mean())
         assert accuracy > chance + SURE * np.sqrt(chance * (1 - chance) / len(predictions)), stimulus
+
+
+def test_every_target_is_documented_with_its_columns() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in DOCUMENTATION.read_text().splitlines()
+            if line.startswith("| ")]  # fmt: skip
+    documented = {(row[0], row[1]): row for row in rows[1:]}
+    expected = {
+        (stimulus, target) for shown in STIMULI.values() for stimulus in shown for target in targets_of(stimulus)
+    }
+    assert set(documented) == expected
+    for (stimulus, target), row in documented.items():
+        columns = [column.replace("segment", "frame") for column in targets_of(stimulus)[target]]
+        assert row[2].split(", ") == columns
+        types = [session_type for session_type, shown in STIMULI.items() if stimulus in shown]
+        assert row[7] == ("both" if len(types) == 2 else types[0])
+        if row[3].isdigit():
+            assert float(row[6]) == pytest.approx(100 / int(row[3]), rel=0.1)
+
+
+def test_slow_drift_alone_does_not_decode_the_second_of_a_movie() -> None:
+    n_segments, n_repeats, n_units = 30, 20, 40
+    target = np.tile(np.arange(n_segments), n_repeats)
+    accuracies = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        drift = np.empty((len(target), n_units))
+        drift[0] = rng.normal(size=n_units)
+        for row in range(1, len(target)):  # time constant of 30 s
+            drift[row] = 0.967 * drift[row - 1] + np.sqrt(1 - 0.967**2) * rng.normal(size=n_units)
+        counts = rng.poisson(3 * np.exp(0.5 * drift)).astype(np.uint8)[:, None]
+        blocks = np.repeat([0, 1], len(target) // 2)
+        folds = BlockKFold(5, gap=10).split(counts, target, blocks)
+        decoder = registry.make("lda")
+        accuracies += [np.mean(decoder.fit(counts[a], target[a]).predict(counts[b]) == target[b]) for a, b in folds]
+    chance, n_trials = 1 / n_segments, 8 * len(target)
+    assert np.mean(accuracies) < chance + SURE * np.sqrt(chance * (1 - chance) / n_trials)
