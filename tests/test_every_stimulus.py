@@ -71,6 +71,16 @@ def test_the_default_target_of_every_stimulus_is_its_first_name(
         assert by_default.identical(by_name)
 
 
+def test_frames_are_counted_when_cortex_answers_unless_asked_otherwise(files: dict[SessionType, Path]) -> None:
+    file = files["brain_observatory_1.1"]
+    asked = {"sources": [file], "stimulus": "natural_movie_one", "target": "frame"}
+    windows = [
+        load_source(file, load_config(overrides={**asked, **binning})).dataset.attrs["window"]
+        for binning in ({}, {"n_bins": 1}, {"window": (0.0, 0.05)}, {"target": "segment"})
+    ]
+    assert windows == [[0.03, 0.13], "presentation", [0.0, 0.05], "presentation"]
+
+
 def test_the_sessions_have_the_stimuli_of_their_type() -> None:
     assert {name: set(rows) for name, rows in ROWS.items()} == {name: set(shown) for name, shown in STIMULI.items()}
 
