@@ -9,7 +9,6 @@ from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig, holds_counts
 from spikesight.data.binning import bin_spikes
 from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
-from spikesight.data.movies import window_of
 from spikesight.data.nwb import read_session
 from spikesight.data.presentations import Trials, select_trials
 from spikesight.data.session import Session
@@ -60,12 +59,12 @@ def _load_spikes(path: Path, config: BenchmarkConfig) -> LoadedSource:
     session = open_session(path, config)
     stimulus = config.stimulus or DEFAULT_STIMULUS
     trials = select_trials(session, stimulus, config.target, blanks=config.blanks, probe_invalid=config.probe_invalid)
-    window = config.window
-    if window is None and config.n_bins is None:
-        window = window_of(stimulus, trials.table)
-    if window is not None:
-        start, stop = window
-        dataset = bin_spikes(trials, bin_size=config.bin_size or stop - start, window=window)
+    if config.window is not None:
+        start, stop = config.window
+        dataset = bin_spikes(trials, bin_size=config.bin_size or stop - start, window=config.window)
+    elif config.n_bins is None and trials.window is not None:
+        start, stop = trials.window
+        dataset = bin_spikes(trials, bin_size=stop - start, window=trials.window)
     else:
         dataset = bin_spikes(trials, n_bins=config.n_bins or 1)
     return LoadedSource(path, dataset, trials)

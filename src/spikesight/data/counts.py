@@ -179,12 +179,12 @@ def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
         )
     dataset.attrs = {"session_id": session_id_of(path)} | {name: _plain(v) for name, v in dataset.attrs.items()}
-    own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
     if asked:
-        asked = columns_of(str(dataset.attrs.get("stimulus_name", "")), asked, own)
+        asked = columns_of(str(dataset.attrs.get("stimulus_name", "")), asked, {str(name) for name in dataset.coords})
     names = ", ".join(asked)
     if not asked or names == dataset.attrs.get("target"):
         return dataset
+    own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
     table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in (TRIAL, TARGET, REPEAT)})
     label = _label(table, asked, path)
     relabelled = dataset.assign_coords({TARGET: (TRIAL, label), REPEAT: (TRIAL, _repeats(label))})

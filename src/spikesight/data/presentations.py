@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.data.invalid_times import find_invalid
-from spikesight.data.movies import INCOMPLETE, SEGMENT, cut_segments, is_movie
+from spikesight.data.movies import INCOMPLETE, SEGMENT, cut_segments, is_movie, window_of
 from spikesight.data.session import Session
 from spikesight.data.stimuli import columns_of, targets_of
 from spikesight.data.targets import is_missing, label_columns
@@ -66,6 +66,11 @@ class Trials:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Where to count unless asked otherwise, s from ``start_time``; None: over each presentation."""
+        return window_of(self.stimulus, self.table)
 
 
 def select_trials(
