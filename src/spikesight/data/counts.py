@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from spikesight.errors import (
     OutputError,
     SpikesightError,
     TargetNotFoundError,
+    brief,
 )
 from spikesight.schema import AREA, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TRIAL, UNIT, validate_dataset
 
@@ -31,6 +33,8 @@ TARGET_NAMES: Final = {"position": ("x_position", "y_position"), "condition": ("
 
 _ENDINGS: Final = (".npz", ".nc")
 _ENGINE: Final = "h5netcdf"
+_DAMAGE: Final = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
+"""What xarray, h5netcdf and h5py raise on files that are damaged or not NetCDF."""
 _COMPRESSED: Final = {"zlib": True, "complevel": 1}
 """Counts are mostly small numbers: the first level saves nearly as much as the ninth."""
 
@@ -145,16 +149,19 @@ def _read_npz(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
 def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     _check_hdf5(path)
     try:
-        # No decoding of times: "s" is a unit of measure here.
-        dataset = xr.load_dataset(path, engine=_ENGINE, decode_times=False)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
+        # No decoding of times: "s" is a unit of measure here. A dimension without a name gets one.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xr.SerializationWarning)  # what does not fit is refused below
+            dataset = xr.load_dataset(path, engine=_ENGINE, decode_times=False, phony_dims="access")
+        # Text comes back as objects.
+        text = {name: (coord.dims, coord.to_numpy().astype(str)) for name, coord in dataset.coords.items()
+                if coord.dtype.kind == "O"}  # fmt: skip
+        dataset = dataset.assign_coords(text)
+    except _DAMAGE as error:
         raise FileFormatError(
-            f"expected binned trials in {path}, could not read it: {error}. Write it again."
+            f"expected binned trials in {path}, could not read it: {brief(error)}. Write it again."
         ) from error
-    # Text comes back as objects.
-    text = {name: (coord.dims, coord.to_numpy().astype(str)) for name, coord in dataset.coords.items()
-            if coord.dtype.kind == "O"}  # fmt: skip
-    dataset = validate_dataset(dataset.assign_coords(text)).drop_encoding()
+    dataset = validate_dataset(dataset).drop_encoding()
     if dataset[SPIKE_COUNTS].size and dataset[SPIKE_COUNTS].min() < 0:
         raise FileFormatError(
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
@@ -181,8 +188,8 @@ def _check_hdf5(path: Path) -> None:
                     nwb_file.dataset(root, name)
     except SpikesightError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"expected a whole NetCDF-4 file, could not read {path}: {error}.") from error
+    except _DAMAGE as error:
+        raise FileFormatError(f"expected a whole NetCDF-4 file, could not read {path}: {brief(error)}.") from error
 
 
 def _label(trials: pd.DataFrame, columns: tuple[str, ...], path: Path) -> NDArray[Any]:
