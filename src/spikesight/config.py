@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from spikesight.errors import ConfigError, did_you_mean
+from spikesight.places import FilePlace, holds_counts, resolved, stem_of
 from spikesight.tuning_config import TuningConfig
 
 DEFAULT_STIMULUS = "natural_scenes"
 DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge", "poisson-bayes", "lda", "fa-lda")
-COUNT_SUFFIXES = (".npz", ".nc")
-"""Files that hold binned trials already; anything else is read as NWB."""
 
 CONTEXTS = {"both": (1, 1), "previous": (1, 0), "next": (0, 1)}
 """Short names of which neighbours are context: presentations (before, after)."""
@@ -25,6 +24,7 @@ MOST_CONTEXT = 20
 
 OPTIONS = {
     "sources": "FILE",
+    "archive": "--source",
     "n_splits": "--folds",
     "n_bins": "--bins",
     **{
@@ -43,7 +43,7 @@ OPTIONS = {
                 "decoders",
                 "selection",
             ),
-            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out"),
+            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out", "keep_files"),
         )
     },
     **{f"tuning.{name}": f"--{name}" for name in ("search", "candidates", "scheduler", "budget", "space")},
@@ -108,7 +108,10 @@ class BenchmarkConfig(Frozen):
     Attributes
     ----------
     sources
-        NWB files, or files of binned trials (``.npz``, ``.nc``); one session each.
+        NWB files, or files of binned trials (``.npz``, ``.nc``), by their paths; ids of public sessions and addresses
+        of NWB files, of which only what is needed is read. One session each.
+    archive, keep_files
+        Where public sessions are read; whether their whole files are fetched and kept.
     stimulus, target
         What was shown, and the column (or columns) that is decoded; None takes the stimulus' default target.
         ``stimulus`` is not used for binned trials; None means natural scenes.
@@ -155,7 +158,9 @@ class BenchmarkConfig(Frozen):
         The run directory.
     """
 
-    sources: tuple[Path, ...] = Field(min_length=1)
+    sources: tuple[FilePlace, ...] = Field(min_length=1)
+    archive: Literal["s3", "dandi"] = "s3"
+    keep_files: bool = False
     stimulus: str | None = None
     target: str | tuple[str, ...] | None = None
     blanks: Literal["keep", "drop"] = "keep"
@@ -270,21 +275,17 @@ class BenchmarkConfig(Frozen):
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
+        where = {"sources", "archive", "keep_files"}
         changes_nothing = {"jobs", "ray", "time_limit", "out", "wandb", "wandb_project", "wandb_entity"}
-        asked = self.model_dump(mode="json", exclude={"sources", *changes_nothing})
-        places = [str(path.expanduser().resolve()) for path in self.sources]
+        asked = self.model_dump(mode="json", exclude=where | changes_nothing)
+        places = [str(resolved(place)) for place in self.sources]
         digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
-        parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]
+        parts = [stem_of(self.sources[0]) + more, self.stimulus or "", target, digest]
         return Path("runs") / "-".join(part.replace("/", "_") for part in parts if part)
 
     def to_yaml(self) -> str:
         """Write every option out, in the form that ``load_config`` reads."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def holds_counts(path: Path) -> bool:
-    """Whether ``path`` is named like a file of binned trials (else it is read as NWB)."""
-    return path.suffix.lower() in COUNT_SUFFIXES
 
 
 def load_config(

@@ -32,7 +32,9 @@ FINAL: Final = (RESULTS, SUMMARY)
 """Files that say that a run has come to a result."""
 LOCK: Final = ".lock"
 
-MAY_CHANGE: Final = ("jobs", "out", "ray", "time_limit", "wandb", "wandb_project", "wandb_entity")
+MAY_CHANGE: Final = (
+    *("jobs", "out", "ray", "time_limit", "wandb", "wandb_project", "wandb_entity", "archive", "keep_files"),
+)
 """Options that do not change any number, so that a run may be resumed with others."""
 
 
