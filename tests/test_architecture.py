@@ -47,7 +47,7 @@ LAYERS = (
     ("epochs",),
     ("data",),
     ("schema", "config", "tracking", "trackers", "provenance", "page", "progress"),
-    ("tuning_config",),
+    ("tuning_config", "places"),
     ("search_space",),
     ("errors",),
 )

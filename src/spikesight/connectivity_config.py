@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -20,6 +20,8 @@ class ConnectivityConfig(Frozen):
     ----------
     source
         NWB file (a path, an address or the id of a public session), or binned trials of several bins (``.npz``, ``.nc``).
+    archive
+        Where a public session is read.
     method
         Registered name of the estimator.
     period
@@ -42,6 +44,7 @@ class ConnectivityConfig(Frozen):
     """
 
     source: FilePlace
+    archive: Literal["s3", "dandi"] = "s3"
     method: str
     period: str | None = None
     bin_size: float | None = Field(default=None, gt=0)
@@ -58,7 +61,7 @@ class ConnectivityConfig(Frozen):
         """Give ``out``, or a name made of the question: the same question finds the same directory."""
         if self.out is not None:
             return self.out
-        asked = self.model_dump(mode="json", exclude={"out", "source"})
+        asked = self.model_dump(mode="json", exclude={"out", "source", "archive"})
         place = str(resolved(self.source))
         digest = hashlib.sha256(json.dumps([place, asked], sort_keys=True).encode()).hexdigest()[:6]
         return Path("runs") / "-".join([stem_of(self.source), self.method, digest]).replace("/", "_")

@@ -6,23 +6,32 @@ from typing import Any
 
 import pandas as pd
 
-from spikesight.config import BenchmarkConfig, holds_counts
+from spikesight.config import BenchmarkConfig
 from spikesight.data.session import Session
-from spikesight.errors import FileFormatError
+from spikesight.data.public_source import Source
+from spikesight.places import Place, holds_counts
+from spikesight.progress import Progress
 from spikesight.schema import AREA, START, STOP
 from spikesight.session_overview import session_card
-from spikesight.sources import load_source, open_session
+from spikesight.sources import load_source, located_source, open_session
 
 
-def inspect_file(path: Path, *, quality: bool | None = None) -> dict[str, Any]:
+def inspect_file(
+    path: Place, *, quality: bool | None = None, source: Source = "s3", progress: Progress | None = None
+) -> dict[str, Any]:
     """Describe a session file or a file of binned trials.
 
     Parameters
     ----------
     path
-        NWB, ``.npz`` or ``.nc``.
+        NWB, ``.npz`` or ``.nc``; or the id of a public session, or the address of an NWB file, of which no spikes are
+        read.
     quality
         Apply the default quality filters; None applies them to NWB files and not to binned trials.
+    source
+        Where public sessions are read.
+    progress
+        Hears how far the reading from a server is.
 
     Returns
     -------
@@ -35,12 +44,11 @@ def inspect_file(path: Path, *, quality: bool | None = None) -> dict[str, Any]:
     SpikesightError
         If the file cannot be read.
     """
-    if not path.is_file():
-        raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
-    config = BenchmarkConfig(sources=(path,), quality=quality)
-    if holds_counts(path):
-        return {"kind": "counts", **session_card(load_source(path, config).dataset)}
-    return {"kind": "session", **_describe_session(open_session(path, config))}
+    config = BenchmarkConfig(sources=(path,), quality=quality, archive=source)
+    located = located_source(path, config)
+    if isinstance(located, Path) and holds_counts(located):
+        return {"kind": "counts", **session_card(load_source(located, config).dataset)}
+    return {"kind": "session", **_describe_session(open_session(located, config, progress))}
 
 
 def _describe_session(session: Session) -> dict[str, Any]:

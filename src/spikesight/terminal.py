@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,16 +145,28 @@ def print_run(run: Path, *, as_json: bool = False) -> int:
             out.print(table)
             out.print()
         out.print(Text(f"report: {report}"), soft_wrap=True)
-    if record.failures:
-        first = record.failures[0]
-        console(stderr=True).print(
-            Text(
-                f"error: {len(record.failures)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
-                f"fold {first['fold']} of session {first['session']}: {first['error']}. "
-                f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
-            )
-        )
+    for text in _trouble(record, run):
+        console(stderr=True).print(Text(text))
     return int(bool(record.failures))
+
+
+def _trouble(record: RunRecord, run: Path) -> Iterator[str]:
+    """Say which sessions and fits are missing."""
+    lost = [failure for failure in record.failures if failure["decoder"] is None]
+    failed = [failure for failure in record.failures if failure["decoder"] is not None]
+    if lost:
+        names = ", ".join(str(failure["session"]) for failure in lost)
+        yield (
+            f"error: {len(lost)} sessions were left out ({names}), the first because of {lost[0]['error']} Start the "
+            "same command again to try them once more; what is finished is kept."
+        )
+    if failed:
+        first = failed[0]
+        yield (
+            f"error: {len(failed)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
+            f"fold {first['fold']} of session {first['session']}: {first['error']}. "
+            f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
+        )
 
 
 def print_connectivity(run: Path, *, as_json: bool = False) -> None:

@@ -35,6 +35,9 @@ class PageStore(Protocol):
     def put(self, first: int, pages: list[bytes]) -> None:
         """Remember consecutive pages, or do not."""
 
+    def close(self) -> None:
+        """Leave it."""
+
 
 class MemoryStore:
     """Pages in memory; the oldest go first."""
@@ -55,6 +58,9 @@ class MemoryStore:
                 self._pages[page] = data
             while len(self._pages) > MOST_IN_MEMORY:
                 self._pages.popitem(last=False)
+
+    def close(self) -> None:
+        """Leave it as it is: this process may come back."""
 
 
 class DiskStore:

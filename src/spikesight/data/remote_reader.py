@@ -1,7 +1,9 @@
 """Bytes of a remote file: only those that are asked for, checked, in few requests that are tried again."""
 
 import io
+import itertools
 import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,7 +18,7 @@ from spikesight.data.page_store import PAGE, PageStore
 from spikesight.data.public_source import RemoteFile, plain_etag
 from spikesight.errors import RemoteError
 
-BLOCK: Final = 512 * 1024
+BLOCK: Final = 256 * 1024
 """Bytes that are read at a place where the structure of a file is looked up: what follows is mostly wanted next."""
 MOST_OF_A_REQUEST: Final = 8 * 1024**2
 CONNECTIONS: Final = 6
@@ -27,6 +29,9 @@ SLOWEST: Final = 4096
 """Bytes a second below which a connection is given up after ``PATIENCE_SECONDS``: it would never end."""
 PATIENCE_SECONDS: Final = 60.0
 _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+_TAKEN: Final[Future[bytes]] = Future()
+"""In place of what was taken already, so that its bytes can go."""
 
 Span = tuple[int, int]
 """Bytes from the first up to the second, which is not included."""
@@ -54,11 +59,14 @@ class RemoteReader:
         self.remote = remote
         self.n_bytes = 0
         self.n_requests = 0
+        self._counting = threading.Lock()
         self._store = store
         self._patience = patience
 
-    def read(self, start: int, stop: int, *, ahead: int = PAGE) -> bytes:
-        """Read the bytes from ``start`` up to ``stop``; what must be fetched is fetched in multiples of ``ahead``.
+    def read(self, start: int, stop: int, *, ahead: int = PAGE, over: threading.Event | None = None) -> bytes:
+        """Read the bytes from ``start`` up to ``stop``.
+
+        What must be fetched is fetched in multiples of ``ahead``, as far as it is not there. ``over`` ends the trying.
 
         Raises
         ------
@@ -71,13 +79,12 @@ class RemoteReader:
             return b""
         step = ahead // PAGE
         first, last = start // PAGE, -(-stop // PAGE)
-        pages = self._store.get(first, last)
-        for low, high in _holes(pages, first):
-            wide_low = low // step * step
-            wide_high = min(-(-high // step) * step, -(-self.remote.size // PAGE))
-            fetched = self._fetch_pages(wide_low, wide_high)
-            pages[low - first : high - first] = fetched[low - wide_low : high - wide_low]
-        whole = b"".join(page for page in pages if page is not None)
+        low, high = first // step * step, min(-(-last // step) * step, -(-self.remote.size // PAGE))
+        pages = self._store.get(low, high)
+        for begin, end in _holes(pages, low):
+            if begin < last and first < end:
+                pages[begin - low : end - low] = self._fetch_pages(begin, end, over or threading.Event())
+        whole = b"".join(page for page in pages[first - low : last - low] if page is not None)
         return whole[start - first * PAGE : stop - first * PAGE]
 
     def read_many(self, spans: Sequence[Span]) -> Iterator[bytes]:
@@ -90,39 +97,39 @@ class RemoteReader:
         RemoteError
             As ``read``.
         """
-        parts = [(start, min(start + MOST_OF_A_REQUEST, stop), stop) for start, stop in spans]
-        parts = [
-            (low, min(low + MOST_OF_A_REQUEST, stop), stop)
-            for start, _, stop in parts
-            for low in range(start, max(stop, start + 1), MOST_OF_A_REQUEST)
-        ]
+        parts = [part for span in spans for part in _cut(span)]
+        over = threading.Event()
         pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="spikesight-stream")
-        waiting: OrderedDict[int, Future[bytes]] = OrderedDict()
+        waiting: dict[int, Future[bytes]] = {}
         try:
             pieces: list[bytes] = []
-            for place, (_, high, stop) in enumerate(parts):
+            for place, (_, _, is_last) in enumerate(parts):
                 for later in range(place, min(place + 2 * CONNECTIONS, len(parts))):
                     if later not in waiting:
-                        waiting[later] = pool.submit(self.read, parts[later][0], parts[later][1])
-                pieces.append(waiting.pop(place).result())
-                if high == stop:
+                        waiting[later] = pool.submit(self.read, *parts[later][:2], over=over)
+                pieces.append(waiting[place].result())
+                waiting[place] = _TAKEN
+                if is_last:
                     yield b"".join(pieces)
                     pieces = []
         finally:
+            over.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _fetch_pages(self, first: int, stop: int) -> list[bytes]:
-        data = self._fetch(first * PAGE, min(stop * PAGE, self.remote.size))
+    def _fetch_pages(self, first: int, stop: int, over: threading.Event) -> list[bytes]:
+        data = self._fetch(first * PAGE, min(stop * PAGE, self.remote.size), over)
         pages = [data[place : place + PAGE] for place in range(0, len(data), PAGE)]
         self._store.put(first, pages)
         return pages
 
-    def _fetch(self, start: int, stop: int) -> bytes:
+    def _fetch(self, start: int, stop: int, over: threading.Event) -> bytes:
         """Ask for bytes until they are there; what came before a connection broke is kept."""
         got = bytearray()
         backoff = http.Backoff(self._patience)
         while len(got) < stop - start:
             before = len(got)
+            if over.is_set():
+                raise RemoteError("nobody waits for these bytes any more.")
             try:
                 self._receive(start + before, stop, got)
             except http.PassingError as error:
@@ -138,7 +145,8 @@ class RemoteReader:
         if self.remote.etag is not None:
             headers["If-Match"] = f'"{self.remote.etag}"'
         answer = http.attempt("GET", url, headers=headers, stream=True, patience=self._patience)
-        self.n_requests += 1
+        with self._counting:
+            self.n_requests += 1
         with answer:
             self._check(answer, start, stop)
             until = time.monotonic() + PATIENCE_SECONDS + (stop - start) / SLOWEST
@@ -151,7 +159,8 @@ class RemoteReader:
                 if not piece:
                     raise http.PassingError(f"{_bare(url)} ended {left} bytes early.")
                 got += piece
-                self.n_bytes += len(piece)
+                with self._counting:
+                    self.n_bytes += len(piece)
                 left -= len(piece)
                 if time.monotonic() > until:
                     raise http.PassingError(f"{_bare(url)} sends fewer than {SLOWEST} bytes a second.")
@@ -251,6 +260,14 @@ class RemoteStream(io.RawIOBase):
         while len(self._hot) > HOT_PAGES:
             self._hot.popitem(last=False)
         return data[start - first * PAGE : stop - first * PAGE]
+
+
+def _cut(span: Span) -> list[tuple[int, int, bool]]:
+    """Cut a stretch into parts of one request each, at ends of pages, and mark the last."""
+    start, stop = span
+    first = (start // MOST_OF_A_REQUEST + 1) * MOST_OF_A_REQUEST
+    edges = [start, *range(first, stop, MOST_OF_A_REQUEST), stop]
+    return [(low, high, high == stop) for low, high in itertools.pairwise(edges)]
 
 
 def _holes(pages: Sequence[bytes | None], first: int) -> list[Span]:
