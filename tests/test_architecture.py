@@ -17,7 +17,7 @@ PACKAGE = Path(spikesight.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("connectivity_cli", "tune_cli"),
+    ("connectivity_cli", "fetch_cli", "sessions_cli", "tune_cli"),
     ("cli_options",),
     ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation", "terminal_progress", "tuning"),

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, tune_cli
+from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -18,6 +18,7 @@ INTERRUPTED = 130
 HOW_TO_RESUME = {
     "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
+    "fetch": "; start the same command again to go on at the byte it had",
     **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
 }
 """What a command that was stopped tells, by its name."""
@@ -51,6 +52,8 @@ app = typer.Typer(
 
 app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
+app.command()(sessions_cli.sessions)
+app.command()(fetch_cli.fetch)
 
 
 def _version(wanted: bool) -> None:

@@ -36,6 +36,8 @@ VALIDATION_COLUMNS: Final = {
     "seconds": "seconds",
 }
 """Scores that a terminal shows, and what it calls them."""
+MANY_AREAS: Final = 12
+"""Most areas that a terminal has columns for."""
 
 
 def leaderboard_tables(record: RunRecord) -> list[Table]:
@@ -244,6 +246,28 @@ def print_validation(table: pd.DataFrame, means: pd.DataFrame, *, as_json: bool 
 
 def _cell(value: Any) -> str:
     return _or_dash(value, ".3g") if isinstance(value, float) else str(value)
+
+
+def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_json: bool = False) -> None:
+    """Write the public sessions, one a line."""
+    if as_json:
+        print_json(sessions)
+        return
+    areas = sorted({name for session in sessions for name in session["default_units_per_area"]})
+    if len(areas) > MANY_AREAS:  # of all areas that have names, those of visual cortex; the others are in the JSON
+        areas = [name for name in areas if name.startswith("VIS")]
+    rows = [
+        {
+            **session,
+            "type": session["session_type"],
+            "age": session["age_in_days"],
+            "line": session["genotype"].split("/")[0],
+            **{name: session["default_units_per_area"].get(name, "-") for name in areas},
+        }
+        for session in sessions
+    ]
+    title = f"{len(rows)} sessions; units that the default filters keep per area ({source})"
+    console().print(table_of(rows, title, columns=("session_id", "type", "sex", "age", "line", *areas)))
 
 
 def print_inspection(found: Mapping[str, Any]) -> None:
