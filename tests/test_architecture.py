@@ -21,7 +21,7 @@ LAYERS = (
     ("cli_options",),
     ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
     ("experiment", "connectivity_validation", "terminal_progress", "tuning"),
-    ("report", "connectivity_report", "tracked_run"),
+    ("report", "connectivity_report", "tracked_run", "session_feed"),
     ("report_text",),
     ("report_tuning",),
     ("run_record", "connectivity_record"),

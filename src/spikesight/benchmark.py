@@ -206,7 +206,8 @@ class Benchmark:
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
         shapes = [
-            (trials[schema.SPIKE_COUNTS].size, trials[schema.SPIKE_COUNTS].nbytes) for trials in self.datasets.values()
+            (counts.size, counts.nbytes)
+            for counts in (self.datasets[session][schema.SPIKE_COUNTS] for session in self.datasets)
         ]
         largest, stored = (max(values, default=0) for values in zip(*shapes, strict=True))
         everything = sum(n_bytes for _, n_bytes in shapes)

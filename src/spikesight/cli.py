@@ -73,12 +73,16 @@ def _root(
 
 
 @app.command()
-def inspect(file: options.File, quality: options.Quality = None, json: options.Json = False) -> None:
+def inspect(
+    file: options.File, quality: options.Quality = None, source: options.Source = None, json: options.Json = False
+) -> None:
     """Say what a file holds: units per area, stimuli, what filters drop."""
     from spikesight import terminal
     from spikesight.inspection import inspect_file
+    from spikesight.terminal_progress import TerminalProgress
 
-    found = inspect_file(file, quality=quality)
+    with TerminalProgress() as progress:
+        found = inspect_file(file, quality=quality, source=source or "s3", progress=progress)
     terminal.print_json(found) if json else terminal.print_inspection(found)
 
 
@@ -95,6 +99,7 @@ def bin_(
     areas: options.Areas = None,
     quality: options.Quality = None,
     assignments: options.Assign = None,
+    source: options.Source = None,
     json: options.Json = False,
 ) -> None:
     """Count spikes in the trials of one stimulus and write them as NetCDF."""
@@ -103,12 +108,14 @@ def bin_(
     from spikesight.data.counts import write_counts
     from spikesight.session_overview import session_card
     from spikesight.sources import load_source
+    from spikesight.terminal_progress import TerminalProgress
 
-    question = {"sources": [file], "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    question = {**options.question([file], None, source, None, stimulus), "target": options.names(target)}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
-    units = {"areas": options.names(areas, several=True), "quality": quality}
+    units = {"areas": options.names(areas, several=True), "quality": quality, "blanks": blanks}
     config = load_config(overrides={**question, **binning, **units}, assignments=assignments or ())
-    dataset = load_source(file, config).dataset
+    with TerminalProgress() as progress:
+        dataset = load_source(config.sources[0], config, progress).dataset
     write_counts(dataset, out)
     card = {"out": str(out.resolve()), **session_card(dataset)}
     terminal.print_json(card) if json else terminal.print_card(card)
@@ -117,6 +124,9 @@ def bin_(
 @app.command()
 def benchmark(
     files: options.Files = None,
+    sessions: options.Sessions = None,
+    source: options.Source = None,
+    keep_files: options.KeepFiles = None,
     config: options.ConfigFile = None,
     assignments: options.Assign = None,
     stimulus: options.Stimulus = None,
@@ -162,7 +172,8 @@ def benchmark(
     asked_selection = options.names(selection, several=True)
     if tuned:
         asked_selection = list(dict.fromkeys(["searched", *(asked_selection or ["default"])]))
-    question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    asked = options.question(files, sessions, source, keep_files, stimulus)
+    question = {**asked, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
     units = {"areas": options.names(areas, several=True), "quality": quality}
@@ -184,8 +195,10 @@ def predict(
     """Decode every trial of a file with a stored decoder."""
     from spikesight import terminal
     from spikesight.prediction import predict_file
+    from spikesight.terminal_progress import TerminalProgress
 
-    table = predict_file(decoder, file)
+    with TerminalProgress() as progress:
+        table = predict_file(decoder, file, progress=progress)
     terminal.print_predictions(table, as_json=json)
 
 

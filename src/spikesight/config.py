@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from spikesight.errors import ConfigError, did_you_mean
-from spikesight.places import FilePlace, holds_counts, resolved, stem_of
+from spikesight.places import FilePlace, resolved, stem_of
 from spikesight.tuning_config import TuningConfig
 
 DEFAULT_STIMULUS = "natural_scenes"
@@ -381,7 +381,7 @@ def _describe(problem: ErrorDetails) -> str:
         return f"{key}: unknown key.{hint}"
     named = f"{key} ({OPTIONS[key]})" if key in OPTIONS else key
     if problem["type"] == "value_error":
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
         return f"{named}: {message}." if key else f"{message}."
     if problem["type"] in {"missing", "too_short"}:
         more = " `spikesight decoders` lists the names." if key == "decoders" else ""

@@ -19,7 +19,8 @@ class ConnectivityConfig(Frozen):
     Attributes
     ----------
     source
-        NWB file (a path, an address or the id of a public session), or binned trials of several bins (``.npz``, ``.nc``).
+        NWB file (a path, an address or the id of a public session), or binned trials of several bins (``.npz``,
+        ``.nc``).
     archive
         Where a public session is read.
     method

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from spikesight.config import BenchmarkConfig
-from spikesight.data.session import Session
 from spikesight.data.public_source import Source
+from spikesight.data.session import Session
 from spikesight.places import Place, holds_counts
 from spikesight.progress import Progress
 from spikesight.schema import AREA, START, STOP

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
+from spikesight.errors import ConfigError
+
 Place = Path | str
 """A path; or, as text, the id of a public session or an address. A path would make ``https:/`` of ``https://``."""
 
@@ -25,27 +27,27 @@ def as_place(value: Any) -> Place:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If it is neither; an address whose slashes a path has eaten is one.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # YAML takes an id for a number
     if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"expected {WHAT_IS_ONE}, got {value!r}")
+        raise ConfigError(f"expected {WHAT_IS_ONE}, got {value!r}.")
     text = os.fspath(value)
     if not isinstance(text, str):
-        raise ValueError(f"expected {WHAT_IS_ONE}, got {value!r}")
+        raise ConfigError(f"expected {WHAT_IS_ONE}, got {value!r}.")
     if not text.strip():
-        raise ValueError(f"expected {WHAT_IS_ONE}, got an empty text")
+        raise ConfigError(f"expected {WHAT_IS_ONE}, got an empty text.")
     if is_session_id(text) or text.startswith(DANDI):
         return text
     found = _SCHEME.match(text)
     if found is None or len(found[1]) == 1:  # C:/ is a drive
         return Path(value)
     if found[1].lower() not in SCHEMES:
-        raise ValueError(f"expected an address with s3://, https:// or dandi:, got {text!r}")
+        raise ConfigError(f"expected an address with s3://, https:// or dandi:, got {text!r}.")
     if isinstance(value, os.PathLike) or not found[0].endswith("//"):
-        raise ValueError(f"expected an address as text, with two slashes after {found[1]}:, got {text!r}")
+        raise ConfigError(f"expected an address as text, with two slashes after {found[1]}:, got {text!r}.")
     return text
 
 

@@ -51,7 +51,7 @@ def describe_run(seed: int, inputs: Iterable[str | Path | Mapping[str, Any]] = (
     seed
         Seed of everything random in the run.
     inputs
-        Files that the run reads; of a file on a server what tells it from others (``spikesight.data.location.identity``).
+        Files that the run reads; of one on a server, what tells it from others (`spikesight.data.location.identity`).
 
     Returns
     -------

@@ -89,9 +89,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         Sessions that could not be read: their names and the errors.
     """
 
-    def __init__(
-        self, run: RunDirectory, config: BenchmarkConfig, places: tuple[Place, ...], tell: Progress
-    ) -> None:
+    def __init__(self, run: RunDirectory, config: BenchmarkConfig, places: tuple[Place, ...], tell: Progress) -> None:
         self.references: dict[str, dict[str, Any]] = {}
         self.lost: list[tuple[str, Exception]] = []
         self._run = run

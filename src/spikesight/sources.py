@@ -49,9 +49,7 @@ class LoadedSource:
         return str(self.dataset.attrs.get("session_id") or Path(self.name).stem)
 
 
-def load_source(
-    place: Place | RemoteFile, config: BenchmarkConfig, progress: Progress | None = None
-) -> LoadedSource:
+def load_source(place: Place | RemoteFile, config: BenchmarkConfig, progress: Progress | None = None) -> LoadedSource:
     """Read, select and bin one session as ``config`` says.
 
     Parameters
@@ -115,9 +113,7 @@ def _name(located: Located) -> str:
     return name_of(located if isinstance(located, Path) else located.url)
 
 
-def open_session(
-    place: Place | RemoteFile, config: BenchmarkConfig, progress: Progress | None = None
-) -> Session:
+def open_session(place: Place | RemoteFile, config: BenchmarkConfig, progress: Progress | None = None) -> Session:
     """Read an NWB file with the quality filters and areas of ``config``."""
     filters = None if config.quality is False else UnitFilters(**config.units.model_dump())
     located = place if isinstance(place, RemoteFile) else located_source(place, config, progress)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from spikesight.data.catalogue import sessions
+from spikesight.data.fetch import fetched
 from spikesight.data.public_source import S3_URL, RemoteFile, Source, base_url, describe, locate
 from spikesight.errors import FileFormatError
 from spikesight.places import DANDI, Place, as_place, is_session_id, resolved
@@ -35,15 +37,14 @@ def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
 
     Raises
     ------
+    ConfigError
+        If it is none of these.
     FileFormatError
         If there is no such file, or no public session of that id.
     RemoteError
         If a server cannot be reached, refuses, or has no such file.
     """
-    try:
-        there = resolved(as_place(place))
-    except ValueError as error:
-        raise FileFormatError(f"{error}.") from error
+    there = resolved(as_place(place))
     if isinstance(there, Path):
         return _on_disk(there)
     if is_session_id(there):
@@ -56,10 +57,36 @@ def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
     return describe(_web_address(there) if there.lower().startswith("s3:") else there)
 
 
+def public_sessions(asked: str) -> tuple[list[Place], str | None]:
+    """Name the public sessions that were asked for: by a stimulus they were shown, or by their ids.
+
+    Parameters
+    ----------
+    asked
+        ``"natural_scenes"`` or ``"715093703,719161530"``.
+
+    Returns
+    -------
+    places
+        Their ids.
+    stimulus
+        The stimulus they were asked for by; None if by ids.
+
+    Raises
+    ------
+    UnknownNameError
+        If no session was shown such a stimulus.
+    """
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    if names and all(is_session_id(name) for name in names):
+        return list(names), None
+    return [str(session_id) for session_id in sessions(stimulus=asked.strip()).index], asked.strip()
+
+
 def is_streamed(place: Place) -> bool:
     """Tell if a place is read from a server as it is, without looking at whether the server has it."""
     there = resolved(place)
-    return isinstance(there, str) and not (is_session_id(there) and _fetched(int(there)) is not None)
+    return isinstance(there, str) and not (is_session_id(there) and fetched(int(there)) is not None)
 
 
 def identity(located: Located) -> Path | dict[str, str | int | None]:
@@ -83,13 +110,11 @@ def _on_disk(path: Path) -> Path:
 
 
 def _public_session(session_id: int, source: Source) -> Located:
-    fetched = _fetched(session_id)
-    if fetched is not None:
-        return fetched
-    from spikesight.data.catalogue import sessions
-
+    here = fetched(session_id)
+    if here is not None:
+        return here
     known = sessions()
-    if session_id not in set(known.index if known.index.name == "session_id" else known["session_id"]):
+    if session_id not in known.index:
         raise FileFormatError(
             f"{session_id} is neither a file here nor the id of one of the {len(known)} public sessions. "
             "`spikesight sessions` lists them."
@@ -97,16 +122,10 @@ def _public_session(session_id: int, source: Source) -> Located:
     return locate(session_id, source)
 
 
-def _fetched(session_id: int) -> Path | None:
-    from spikesight.data.fetch import fetched
-
-    return fetched(session_id)
-
-
 def _web_address(address: str) -> str:
     """Turn ``s3://bucket/key`` into the address of a public object.
 
-    ``SPIKESIGHT_S3_URL`` stands for the bucket of the Allen Institute, ``AWS_ENDPOINT_URL_S3`` for the server of others.
+    ``SPIKESIGHT_S3_URL`` stands for the Allen Institute's bucket, ``AWS_ENDPOINT_URL_S3`` for the server of others.
     """
     bucket, _, key = address.split("://", 1)[1].partition("/")
     if not bucket or not key:

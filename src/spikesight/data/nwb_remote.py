@@ -185,6 +185,6 @@ def _extent(found: Any, size: int) -> Extent | None:
     extent = Extent(int(offset), found.dtype, tuple(found.shape[1:]), len(found))
     if extent.span(0, extent.n_rows)[1] > size:
         raise FileFormatError(
-            f"{found.file.filename}: {found.name} ends behind the {size} bytes of the file. It is damaged on the server."
+            f"{found.file.filename}: {found.name} ends behind the {size} bytes of the file. It is damaged there."
         )
     return extent
