@@ -21,7 +21,8 @@ TABLES: Final = {
 """Rows, columns of numbers and columns of text of each table of presentations, beside start and stop times."""
 METRICS: Final = (
     "firing_rate", "snr", "isolation_distance", "l_ratio", "d_prime", "nn_hit_rate", "nn_miss_rate", "max_drift",
-    "cumulative_drift", "silhouette_score", "waveform_duration", "waveform_halfwidth", "PT_ratio", "repolarization_slope",
+    "cumulative_drift", "silhouette_score", "waveform_duration", "waveform_halfwidth", "PT_ratio",
+    "repolarization_slope",
     "recovery_slope", "amplitude", "spread", "velocity_above", "velocity_below",
 )  # fmt: skip
 

@@ -23,8 +23,8 @@ def tuning_default(key: str) -> str:
 RUN_DEFAULT = "Default: runs/ and a name made of the question."
 FILE_KINDS = (
     "NWB file: a path, the id of a public session, or an address (s3://, https://, dandi:000021/ID). Or binned trials: "
-    ".nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and columns along trials, or with "
-    "X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
+    ".nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and columns along trials, or "
+    "with X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
 )
 File = Annotated[str, typer.Argument(metavar="FILE", help=FILE_KINDS)]
 Source = Annotated[

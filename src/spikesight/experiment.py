@@ -12,7 +12,7 @@ import xarray as xr
 from spikesight.benchmark import Benchmark
 from spikesight.cluster import LOCAL, connected, describe_cluster
 from spikesight.config import BenchmarkConfig
-from spikesight.data.location import find, is_streamed
+from spikesight.data.location import check_public, find, is_streamed
 from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE, Searches
@@ -20,7 +20,7 @@ from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
 from spikesight.evaluation import Problem
 from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
-from spikesight.places import Place, resolved
+from spikesight.places import Place, is_session_id, resolved
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
@@ -76,7 +76,6 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     for name in config.decoders:
         registry.spec(name)
     sources = _sources(config)
-    streamed = any(is_streamed(place) for place in sources)
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
     searching = SEARCHED in config.selection
     address = config.ray or (LOCAL if searching else None)
@@ -102,12 +101,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             tell.note(describe_cluster())
         for text in _uneven_terms(config):
             tell.note(text)
-        run.write_provenance(describe_run(config.seed, [] if streamed else sources))
-        datasets = SessionFeed(run, asked, sources, tell) if streamed else _Datasets(asked, sources)
-        if isinstance(datasets, SessionFeed):
-            references = datasets.references
-        else:
-            references = _describe_sessions(run, asked, datasets, tell)
+        datasets, references = _sessions(run, asked, sources, tell)
         benchmark = Benchmark(
             datasets,
             config.decoders,
@@ -124,19 +118,24 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             searches=_searches(config, tell, resume=resume) if searching else None,
             wandb=wandb,
         )
-        if not streamed:
+        if not isinstance(datasets, SessionFeed):
             tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         try:
             benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
         finally:  # Ctrl-C too leaves the best so far
             _write_best(run, asked)
+        if isinstance(datasets, SessionFeed):
+            datasets.refuse_nothing()
         write_report(run.path)
     return run.path
 
 
 def _sources(config: BenchmarkConfig) -> tuple[Place, ...]:
-    """Make paths absolute. Raises FileFormatError if a file is missing."""
+    """Make paths absolute. Raises FileFormatError if a file is missing, or an id is that of no public session."""
     sources = tuple(resolved(place) for place in config.sources)
+    for place in sources:
+        if isinstance(place, str) and is_session_id(place) and is_streamed(place):
+            check_public(int(place))
     missing = [str(place) for place in sources if isinstance(place, Path) and not place.is_file()]
     if len(missing) == 1:
         find(missing[0])
@@ -245,6 +244,22 @@ class _Datasets(Mapping[str, xr.Dataset]):
 
     def __len__(self) -> int:
         return len(self._path)
+
+
+def _sessions(
+    run: RunDirectory, config: BenchmarkConfig, sources: tuple[Place, ...], tell: Progress
+) -> tuple[_Datasets | SessionFeed, Mapping[str, Mapping[str, Any]]]:
+    """Write where numbers come from; read the sessions, or have them read one ahead where a server is asked.
+
+    The reference decoders of a feed are there when its sessions are.
+    """
+    if any(is_streamed(place) for place in sources):
+        run.write_provenance(describe_run(config.seed))
+        feed = SessionFeed(run, config, sources, tell)
+        return feed, feed.references
+    run.write_provenance(describe_run(config.seed, sources))
+    datasets = _Datasets(config, sources)
+    return datasets, _describe_sessions(run, config, datasets, tell)
 
 
 def _describe_sessions(

@@ -133,6 +133,11 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         self._tell.note(f"session {name} is left out: {error}")
         self._run.log("session left out", session=name, error=str(error))
 
+    def refuse_nothing(self) -> None:
+        """Raise the first error if it left no session."""
+        if len(self.lost) == len(self._places):
+            raise self.lost[0][1]
+
     def _begin(self, place: Place) -> "_Reading":
         return _Reading(place, self._config, self._tell)
 

@@ -46,7 +46,7 @@ def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
     """
     there = resolved(as_place(place))
     if isinstance(there, Path):
-        return _on_disk(there)
+        return _on_disk(there, place)
     if is_session_id(there):
         return _public_session(int(there), source)
     if there.startswith(DANDI):
@@ -99,10 +99,10 @@ def identity(located: Located) -> Path | dict[str, str | int | None]:
     return {"url": located.url.split("?", 1)[0], "size": located.size, "etag": located.etag, "sha256": located.sha256}
 
 
-def _on_disk(path: Path) -> Path:
+def _on_disk(path: Path, asked: object) -> Path:
     if path.is_file():
         return path
-    came = f"{path} is a folder" if path.exists() else f"there is none at {path}"
+    came = f"{asked} is not a file" if path.exists() else f"there is none at {asked}"
     raise FileFormatError(
         f"expected a session file, {came}. Give a file, the id of a public session (`spikesight sessions` lists them), "
         "or an address: s3://, https:// or dandi:000021/<session>."
@@ -113,13 +113,18 @@ def _public_session(session_id: int, source: Source) -> Located:
     here = fetched(session_id)
     if here is not None:
         return here
+    check_public(session_id)
+    return locate(session_id, source)
+
+
+def check_public(session_id: int) -> None:
+    """Raise FileFormatError if there is no public session of that id; asks no network."""
     known = sessions()
     if session_id not in known.index:
         raise FileFormatError(
             f"{session_id} is neither a file here nor the id of one of the {len(known)} public sessions. "
             "`spikesight sessions` lists them."
         )
-    return locate(session_id, source)
 
 
 def _web_address(address: str) -> str:
