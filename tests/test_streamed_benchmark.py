@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -116,9 +118,7 @@ def test_a_run_that_is_started_again_asks_no_bytes_and_fits_nothing(bucket: Faul
 
 def test_a_session_that_cannot_be_read_is_told_of_and_the_others_go_on(bucket: FaultServer, tmp_path: Path) -> None:
     bucket.fail_when = lambda seen: Fault(status=403) if str(IDS[0]) in seen.path else None
-    done = spikesight(
-        "benchmark", *map(str, IDS), *QUICK_WORDS, "--out", "run", "--json", cwd=tmp_path
-    )
+    done = spikesight("benchmark", *map(str, IDS), *QUICK_WORDS, "--out", "run", "--json", cwd=tmp_path)
     assert done.returncode == 1
     printed = json.loads(done.stdout)
     assert [failure["session"] for failure in printed["failures"]] == [str(IDS[0])]
@@ -138,12 +138,9 @@ def test_when_no_session_can_be_read_the_first_reason_is_the_error(bucket: Fault
         run_benchmark(load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "run"}))
 
 
-def test_a_session_that_is_not_fit_for_the_folds_costs_the_others_nothing(
-    bucket: FaultServer, tmp_path: Path
-) -> None:
+def test_a_session_that_is_not_fit_for_the_folds_costs_the_others_nothing(bucket: FaultServer, tmp_path: Path) -> None:
     other = simulate_session("tiny", 5).session
     few = {name: table.iloc[:4] for name, table in other.stimulus_presentations.items()}
-    from dataclasses import replace
 
     file = tmp_path / "few.nwb"
     write_session(replace(other, stimulus_presentations=few), file)
@@ -168,7 +165,7 @@ def test_one_session_is_read_ahead_and_no_more(
         feed = SessionFeed(run, config, config.sources, Heard())
         ids = iter(feed)
         assert next(ids) == "900000000"
-        for thread in __import__("threading").enumerate():
+        for thread in threading.enumerate():
             if thread.name == "spikesight-read-ahead":
                 thread.join()
         asked = {seen.path for seen in bucket.seen}
@@ -221,7 +218,7 @@ def test_every_command_that_asks_a_file_takes_a_public_session(
         words = [["predict", str(decoder), where, "--json"] for where in (place, local)]
     elif command == "connectivity":
         more = ["--method", "noise-correlation", "--no-stability", "--json"]
-        words = [["connectivity", "fit", place, *more, "--out", "a"], ["connectivity", "fit", local, *more, "--out", "b"]]
+        words = [["connectivity", "fit", where, *more, "--out", out] for where, out in ((place, "a"), (local, "b"))]
     elif command == "bin":
         words = [["bin", place, "--out", "a.nc", "--json"], ["bin", local, "--out", "b.nc", "--json"]]
     else:
@@ -241,5 +238,5 @@ def test_every_command_that_asks_a_file_takes_a_public_session(
 def test_counts_on_a_server_are_refused_with_what_to_do(bucket: FaultServer) -> None:
     from spikesight.inspection import inspect_file
 
-    with pytest.raises(SpikesightError, match="fetch .*counts.npz first"):
+    with pytest.raises(SpikesightError, match=r"fetch .*counts\.npz first"):
         inspect_file(f"{bucket.url}/counts.npz")
