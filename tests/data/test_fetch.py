@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -12,16 +13,17 @@ from servers.fault_server import Fault, FaultServer, Seen
 from servers.s3_server import S3Server
 from spikesight.data.checksums import part_sizes
 from spikesight.data.download import Partial
-from spikesight.data.fetch import NOT_VERIFIED, FetchRecord, cache_folder, fetch, fetch_session, fetched
+from spikesight.data.fetch import HDF5_SIGNATURE, NOT_VERIFIED, FetchRecord, cache_folder, fetch, fetch_session, fetched
 from spikesight.data.http import Patience
 from spikesight.data.public_source import S3_PREFIX, RemoteFile, s3_url
 from spikesight.errors import OutputError, RemoteError
+from spikesight.progress import Silent
 
 SESSION = 715093703
 QUICK = Patience(connect=1.0, read=0.3, retries=4, first_wait=0.01, longest_wait=0.03)
 PIECE = 64 << 10
 PATH = f"/{S3_PREFIX}/session_{SESSION}/session_{SESSION}.nwb"
-DATA = random.Random(1).randbytes(1_000_003)
+DATA = HDF5_SIGNATURE + random.Random(1).randbytes(999_995)
 
 
 @pytest.fixture(autouse=True)
@@ -268,6 +270,35 @@ def test_several_corrupted_blocks_are_all_found(server: FaultServer) -> None:
     assert quickly().path.read_bytes() == DATA
 
 
+def test_a_server_that_fails_while_a_block_is_looked_for_throws_nothing_away(server: FaultServer, cache: Path) -> None:
+    server.fail_next(*[Fault(corrupt=(500_000,))] * 17)
+    server.fail_when = lambda seen: Fault(status=403) if "=262144-" in seen.headers.get("range", "") else None
+    with pytest.raises(RemoteError, match="answers 403"):
+        quickly()
+    server.fail_when = lambda _: None
+    sent = server.bytes_sent
+    found = quickly()
+    assert found.path.read_bytes() == DATA
+    assert found.bytes_moved == server.bytes_sent - sent == (500_000 // PIECE + 1) * PIECE
+
+
+def test_a_file_that_is_replaced_while_a_block_is_looked_for_is_begun_anew(server: FaultServer) -> None:
+    other = HDF5_SIGNATURE + random.Random(2).randbytes(1000)
+    server.fail_next(*[Fault(corrupt=(500_000,))] * 17)
+    n_begun = 0
+
+    def watch(seen: Seen) -> None:
+        nonlocal n_begun
+        n_begun += seen.headers.get("range", "").startswith(f"bytes={2 * PIECE}-")
+        if n_begun:  # the first time was a fault of the list
+            server.serve(PATH, other)
+
+    server.fail_when = watch  # type: ignore[assignment]
+    found = quickly()
+    assert found.path.read_bytes() == other
+    assert found.bytes_moved == server.bytes_sent
+
+
 def test_a_server_that_always_corrupts_is_told(server: FaultServer, cache: Path) -> None:
     server.fail_when = lambda _: Fault(corrupt=(500_000,))
     with pytest.raises(RemoteError, match=r"expected md5 \w{32} of .*, the bytes it sends .* twice the same"):
@@ -293,6 +324,25 @@ def test_a_checksum_that_is_no_checksum_leaves_the_size(server: FaultServer) -> 
 def test_a_server_without_etag_leaves_the_size(server: FaultServer) -> None:
     server.serve(PATH, DATA, etag=None)
     assert quickly().verified == "size only"
+
+
+def test_a_page_that_asks_to_log_in_is_not_taken_for_a_session(server: FaultServer, cache: Path) -> None:
+    server.serve(PATH, b"<html>Please log in", etag=None)
+    with pytest.raises(RemoteError, match=r"expected an NWB file at .* begins with b'<html>Pl'.*log in"):
+        quickly()
+    assert left_in(cache) == []
+
+
+def test_a_disk_error_of_another_kind_is_told(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OutputError, match=r"cannot be written: .*Input/output error"):
+        quickly()
+    assert f"session_{SESSION}.nwb" not in left_in(cache)
 
 
 def test_a_multipart_etag_whose_parts_are_unusual_is_found_by_guessing(server: FaultServer) -> None:
@@ -398,3 +448,13 @@ def test_two_threads_fetch_once(server: FaultServer) -> None:
         thread.join()
     assert server.bytes_sent == len(DATA)
     assert sorted(record.bytes_moved for record in records) == [0, len(DATA)]
+
+
+def test_a_fetched_session_can_be_read(s3: S3Server, tmp_path: Path) -> None:
+    from spikesight.data.nwb import read_session
+    from spikesight.demo import save_simulation
+
+    save_simulation("tiny", 1, tmp_path / "tiny.nwb", progress=Silent())
+    s3.put_multipart(s3.session_key(SESSION), (tmp_path / "tiny.nwb").read_bytes(), 5 << 20)
+    session = read_session(fetch_session(SESSION))
+    assert len(session.units) == len(read_session(tmp_path / "tiny.nwb").units) > 0

@@ -1,6 +1,7 @@
 import hashlib
 import time
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +161,25 @@ def test_nobody_listening_is_told(fault_server: FaultServer) -> None:
 def test_no_address_of_a_web_server_is_told(url: str) -> None:
     with pytest.raises(RemoteError, match="is no address of a web server"):
         describe(url, patience=QUICK)
+
+
+def test_a_server_that_knows_neither_head_nor_ranges_is_not_read_to_the_end(fault_server: FaultServer) -> None:
+    url = f"{fault_server.url}/x"
+    fault_server.answer = (  # type: ignore[method-assign]
+        lambda seen: (200, {"ETag": '"1"'}, bytes(20_000_000)) if seen.method == "GET" else (405, {}, b"")
+    )
+    assert describe(url) == RemoteFile(url, 20_000_000, "1")
+    assert fault_server.bytes_sent < 10_000_000
+
+
+def test_no_account_is_shown(fault_server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    fault_server.serve("/x", b"1")
+    fault_server.fail_next(Fault(status=302, headers={"Location": "/x"}))
+    assert http.ask("GET", f"{fault_server.url}/y").content == b"1"
+    assert [seen.path for seen in fault_server.seen] == ["/y", "/x"]
+    assert not any("authorization" in seen.headers for seen in fault_server.seen)
 
 
 def test_a_weak_etag_stands_for_nothing(fault_server: FaultServer) -> None:

@@ -10,14 +10,21 @@ from servers.s3_server import S3Server, s3_server
 
 
 @pytest.fixture
-def fault_server() -> Iterator[FaultServer]:
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go straight to servers of this machine, also where the network has a proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def fault_server(no_proxy: None) -> Iterator[FaultServer]:
     """An empty web server that fails as it is told to."""
     with FaultServer() as server:
         yield server
 
 
 @pytest.fixture
-def dandi(monkeypatch: pytest.MonkeyPatch) -> Iterator[DandiServer]:
+def dandi(no_proxy: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DandiServer]:
     """An empty dandiset 000021; ``SPIKESIGHT_DANDI_URL`` leads to it."""
     with DandiServer() as server:
         monkeypatch.setenv("SPIKESIGHT_DANDI_URL", server.api)
@@ -25,7 +32,7 @@ def dandi(monkeypatch: pytest.MonkeyPatch) -> Iterator[DandiServer]:
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+def s3(no_proxy: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """An empty public bucket on moto; ``SPIKESIGHT_S3_URL`` leads to it."""
     with s3_server() as server:
         monkeypatch.setenv("SPIKESIGHT_S3_URL", server.url)

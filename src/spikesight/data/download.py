@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -25,10 +26,26 @@ class ChangedError(RemoteError):
     """The file on the server is no longer the one of which the beginning is here."""
 
 
+@dataclass
+class Meter:
+    """Counts the bytes of a file that came over the network, also those of attempts that ended with an error."""
+
+    bytes: int = 0
+
+
 def read_range(
-    remote: RemoteFile, start: int, stop: int, *, patience: http.Patience, piece_size: int = PIECE
+    remote: RemoteFile, start: int, stop: int, meter: Meter, *, patience: http.Patience, piece_size: int = PIECE
 ) -> Iterator[bytes]:
     """Yield the bytes from ``start`` up to ``stop``, whatever the connection does meanwhile.
+
+    Parameters
+    ----------
+    meter
+        Counts what comes.
+    patience
+        How long to wait, and how often to try again without progress.
+    piece_size
+        Bytes that are asked for at once.
 
     Raises
     ------
@@ -42,6 +59,7 @@ def read_range(
         try:
             for block in _one_answer(remote, position, min(position + piece_size, stop), patience):
                 position += len(block)
+                meter.bytes += len(block)
                 backoff.progressed()
                 yield block
         except http.PassingError as error:
@@ -139,23 +157,25 @@ class Partial:
         with self.file.open("rb") as file:
             os.fsync(file.fileno())
         self.file.replace(final)
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if os.name == "posix":  # Windows opens no folders
+            folder = os.open(final.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         self._note.unlink(missing_ok=True)
 
 
 def download(
     remote: RemoteFile,
     partial: Partial,
+    meter: Meter,
     *,
     patience: http.Patience,
     piece_size: int = PIECE,
     heard: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Fetch what is missing of ``partial``; return the number of bytes that were moved.
+) -> None:
+    """Fetch what is missing of ``partial``.
 
     Parameters
     ----------
@@ -171,16 +191,15 @@ def download(
     RemoteError
         If the server refuses, or fails too often without any progress.
     """
-    first = here = partial.begin(remote)
+    here = partial.begin(remote)
     heard(here)
     # Without a buffer: what was counted is out of this process, and survives its end.
     with partial.file.open("r+b", buffering=0) as file:
         file.seek(here)
-        for block in read_range(remote, here, remote.size, patience=patience, piece_size=piece_size):
+        for block in read_range(remote, here, remote.size, meter, patience=patience, piece_size=piece_size):
             write_all(file, block, partial.file)
             here += len(block)
             heard(here)
-    return here - first
 
 
 def write_all(file: IO[bytes], block: bytes, path: Path) -> None:

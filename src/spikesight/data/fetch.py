@@ -16,9 +16,9 @@ from spikesight import __version__
 from spikesight.data import http
 from spikesight.data.cache import cache_folder as cache_folder
 from spikesight.data.checksums import SIZE_ONLY, Checksum, announced, told_part_size
-from spikesight.data.download import PIECE, ChangedError, Partial, download, write_whole
+from spikesight.data.download import PIECE, ChangedError, Meter, Partial, download, write_whole
 from spikesight.data.public_source import RemoteFile, Source, locate
-from spikesight.data.repair import repair
+from spikesight.data.repair import DamagedError, repair
 from spikesight.errors import OutputError, RemoteError
 from spikesight.progress import Progress, Silent
 
@@ -27,6 +27,9 @@ PATIENT: Final = http.Patience(retries=10)
 RESTARTS: Final = 3
 """How often a file may change on the server while it is fetched."""
 NOT_VERIFIED: Final = "not verified: it was here without a record"
+HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+LONG_TO_READ: Final = 256 << 20
+"""Bytes from which on it takes seconds to compute a checksum (some 200 MB/s)."""
 _SPARE: Final = 1 << 20
 """Bytes of disk space for notes and records."""
 
@@ -149,7 +152,13 @@ def _record_path(final: Path) -> Path:
 
 @contextmanager
 def _alone(final: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of a file. The system lets go of it however this process ends."""
+    """Hold the lock of a file. The system lets go of it however this process ends.
+
+    Raises
+    ------
+    OutputError
+        If the folder, or a file in it, cannot be written.
+    """
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(final.with_name(f".{final.name}.lock"))
@@ -158,14 +167,16 @@ def _alone(final: Path, progress: Progress) -> Iterator[None]:
         except Timeout:
             progress.note(f"another process fetches {final.name}; waiting for it")
             lock.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            lock.release()
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(
             f"{final.parent} cannot be written: {error}. Choose another folder with --cache or SPIKESIGHT_CACHE."
         ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch_unchanged(
@@ -182,20 +193,17 @@ def _fetch_unchanged(
     int
         Bytes moved.
     """
-    partial, moved = Partial(final), 0
+    partial, meter = Partial(final), Meter()
     for _ in range(RESTARTS):
         remote = find()
         _check_space(partial, remote, final)
-        before = partial.begin(remote)
         try:
-            moved += download(
-                remote, partial, patience=patience, piece_size=piece_size,
+            download(
+                remote, partial, meter, patience=patience, piece_size=piece_size,
                 heard=lambda here: progress.transfer(final.stem, here, remote.size),  # noqa: B023 - called in this turn
             )  # fmt: skip
-            verified, again = _verify(remote, partial, progress, patience, piece_size)
-            return remote, verified, moved + again
+            return remote, _verify(remote, partial, meter, progress, patience, piece_size), meter.bytes
         except ChangedError as error:
-            moved += max(partial.file.stat().st_size - before, 0)
             last = error
             progress.note(f"{error} Beginning anew.")
             partial.discard()
@@ -215,21 +223,39 @@ def _check_space(partial: Partial, remote: RemoteFile, final: Path) -> None:
 
 
 def _verify(
-    remote: RemoteFile, partial: Partial, progress: Progress, patience: http.Patience, piece_size: int
-) -> tuple[str, int]:
-    """Compare the bytes with what was announced, repair them if need be; tell how, and the bytes moved for it."""
+    remote: RemoteFile, partial: Partial, meter: Meter, progress: Progress, patience: http.Patience, piece_size: int
+) -> str:
+    """Compare the bytes with what was announced, repair them if need be; tell what was compared."""
+    if remote.size > LONG_TO_READ:
+        progress.note(f"{partial.file.stem}: all is here; comparing it with what the server announces")
     expected = announced(remote, lambda n_parts: told_part_size(remote, n_parts, patience=patience))
     if not isinstance(expected, Checksum):
         # No guess that fails proves a fault: the parts may have had yet another size.
-        return next((str(guess) for guess in expected if guess.matches(partial.file)), SIZE_ONLY), 0
+        found = next((str(guess) for guess in expected if guess.matches(partial.file)), SIZE_ONLY)
+        if found == SIZE_ONLY:
+            _check_signature(partial, remote)
+        return found
     if expected.matches(partial.file):
-        return str(expected), 0
+        return str(expected)
     progress.note(f"{partial.file.name}: {expected} is wrong; looking for the piece that came damaged")
     try:
-        return str(expected), repair(partial.file, remote, expected, patience=patience, piece_size=piece_size)
-    except RemoteError:
+        repair(partial.file, remote, expected, meter, patience=patience, piece_size=piece_size)
+    except DamagedError:
         partial.discard()
         raise
+    return str(expected)
+
+
+def _check_signature(partial: Partial, remote: RemoteFile) -> None:
+    """Refuse what is no HDF5 file at all: the page of a hotel's network that asks to log in has a size as well."""
+    with partial.file.open("rb") as file:
+        begins = file.read(len(HDF5_SIGNATURE))
+    if begins != HDF5_SIGNATURE:
+        partial.discard()
+        raise RemoteError(
+            f"expected an NWB file at {remote.url.split('?', 1)[0]}, what it sends begins with {begins!r}. "
+            "Check the address, and that no network in between asks to log in."
+        )
 
 
 def _write_record(record: FetchRecord, remote: RemoteFile) -> None:

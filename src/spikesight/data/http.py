@@ -154,9 +154,10 @@ def ask(
     *,
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
+    stream: bool = False,
     patience: Patience = PATIENT,
 ) -> requests.Response:
-    """Ask, and ask again as long as ``patience`` allows; the whole body is read.
+    """Ask, and ask again as long as ``patience`` allows. The parameters are those of :func:`attempt`.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def ask(
     backoff = Backoff(patience)
     while True:
         try:
-            return attempt(method, url, headers=headers, params=params, patience=patience)
+            return attempt(method, url, headers=headers, params=params, stream=stream, patience=patience)
         except PassingError as error:
             backoff.wait(error)
 
@@ -242,10 +243,25 @@ def _bare(url: str) -> str:
     return url.split("?", 1)[0]
 
 
+class _Anonymous(requests.Session):
+    """A session that shows no account: requests would send what a ``.netrc`` has for any server, and S3 refuses it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _unchanged
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """After a redirect: add nothing."""
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def _session() -> requests.Session:
     """Return this thread's session; a process that was forked does not share its parent's connections."""
     if getattr(_sessions, "owner", None) != os.getpid():
-        session = requests.Session()
+        session = _Anonymous()
         session.headers["User-Agent"] = f"spikesight/{__version__}"
         _sessions.session, _sessions.owner = session, os.getpid()
     found: requests.Session = _sessions.session

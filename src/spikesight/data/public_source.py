@@ -107,7 +107,9 @@ def describe(url: str, *, patience: http.Patience = http.PATIENT) -> RemoteFile:
         if error.status not in (403, 405, 501):
             raise
         # A signed address is good for GET alone, and some servers know no HEAD: the first byte tells as much.
-        answer = http.ask("GET", url, headers={"Range": "bytes=0-0"}, patience=patience)
+        # A server without ranges would send everything: the body is not read.
+        answer = http.ask("GET", url, headers={"Range": "bytes=0-0"}, stream=True, patience=patience)
+        answer.close()
     return RemoteFile(url, _size(answer, url), plain_etag(answer.headers.get("ETag")))
 
 
@@ -120,7 +122,7 @@ def _size(answer: requests.Response, url: str) -> int:
     """Return the size of the whole file."""
     ranged = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
     size = ranged.group(1) if ranged else answer.headers.get("Content-Length", "")
-    if not size.isdigit():
+    if not size.isdigit() or answer.status_code not in (200, 206):
         raise RemoteError(
             f"expected the size of {url.split('?', 1)[0]}, the server does not tell it. Check the address."
         )

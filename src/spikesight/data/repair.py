@@ -10,7 +10,7 @@ from typing import IO, Final
 
 from spikesight.data import http
 from spikesight.data.checksums import Checksum
-from spikesight.data.download import PIECE, read_range, write_all
+from spikesight.data.download import PIECE, Meter, read_range, write_all
 from spikesight.data.public_source import RemoteFile, plain_etag
 from spikesight.errors import RemoteError
 
@@ -24,10 +24,20 @@ PART_CHECKSUMS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 """Headers with checksums of parts, and how they are computed."""
 
 
+class DamagedError(RemoteError):
+    """The server sends bytes that are not what it announces, however often it is asked."""
+
+
 def repair(
-    file: Path, remote: RemoteFile, checksum: Checksum, *, patience: http.Patience, piece_size: int = PIECE
-) -> int:
-    """Fetch pieces again until the checksum is right; return the number of bytes that were moved.
+    file: Path,
+    remote: RemoteFile,
+    checksum: Checksum,
+    meter: Meter,
+    *,
+    patience: http.Patience,
+    piece_size: int = PIECE,
+) -> None:
+    """Fetch pieces again until the checksum is right.
 
     Where the server has checksums of parts, the parts that are wrong are fetched again, and nothing else. Else the
     checksum of the whole says that something is wrong, not where: piece after piece is fetched again. One that comes
@@ -36,10 +46,11 @@ def repair(
 
     Raises
     ------
-    RemoteError
+    DamagedError
         If the server sends the same bytes again although they are wrong, or others each time.
+    RemoteError
+        If the server fails meanwhile. What is there is kept.
     """
-    moved = 0
     with file.open("r+b", buffering=0) as opened:
         rounds = [_damaged_parts(opened, remote, checksum, patience)]
         rounds += [_pieces(remote.size, piece_size) for _ in range(PASSES)]
@@ -47,18 +58,17 @@ def repair(
             is_other = False
             for start, stop in ranges:
                 before = _read(opened, start, stop)
-                again = b"".join(read_range(remote, start, stop, patience=patience, piece_size=piece_size))
-                moved += len(again)
+                again = b"".join(read_range(remote, start, stop, meter, patience=patience, piece_size=piece_size))
                 if again == before:
                     continue
                 is_other = True
                 opened.seek(start)
                 write_all(opened, again, file)
                 if checksum.matches(file):
-                    return moved
+                    return
             if not is_other and ranges is not rounds[0]:
                 break
-    raise RemoteError(
+    raise DamagedError(
         f"expected {checksum} {checksum.value} of {remote.url.split('?', 1)[0]}, the bytes it sends come out otherwise"
         f"{', each time otherwise' if is_other else ', twice the same'}. They were thrown away. Try the other source "
         "(--source), or again later."
@@ -93,8 +103,9 @@ def _checks_of_part(remote: RemoteFile, number: int, patience: http.Patience) ->
         answer = http.ask("HEAD", remote.url, params={"partNumber": str(number)}, headers=asked, patience=patience)
     except RemoteError:
         return None
+    is_of_whole = answer.headers.get("x-amz-checksum-type") == "FULL_OBJECT"
     for header, compute in PART_CHECKSUMS.items():
-        told = answer.headers.get(header, "")
+        told = "" if is_of_whole else answer.headers.get(header, "")
         # That of all parts together ends in their number.
         if re.fullmatch(r"[A-Za-z0-9+/]+=*", told):
             return lambda part, compute=compute, told=told: base64.b64encode(compute(part)).decode() == told  # type: ignore[misc]
