@@ -89,6 +89,7 @@ def bin_(
     bin_size: options.BinSize = None,
     window: options.Window = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
     areas: options.Areas = None,
     quality: options.Quality = None,
     assignments: options.Assign = None,
@@ -104,6 +105,7 @@ def bin_(
     question = {"sources": [file], "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     units = {"areas": options.names(areas, several=True), "quality": quality}
+    units["running"] = running
     config = load_config(overrides={**question, **binning, **units}, assignments=assignments or ())
     dataset = load_source(file, config).dataset
     write_counts(dataset, out)
@@ -139,6 +141,11 @@ def benchmark(
     context: options.Context = None,
     detrend: options.Detrend = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Rows that see no spike: running, pupil or behaviour (both), or several. Default: none."),
+    ] = None,
     splitter: options.Splitter = None,
     folds: options.Folds = None,
     gap: options.Gap = None,
@@ -162,13 +169,14 @@ def benchmark(
     question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
-    units = {"areas": options.names(areas, several=True), "quality": quality}
+    units = {"areas": options.names(areas, several=True), "quality": quality, "running": running}
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
+    terms["controls"] = options.names(control, several=True)
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    execution = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     following = {"wandb": wandb}
-    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **execution, **following}
     options.run_asked(config, overrides, assignments, resume=resume, as_json=json)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig, holds_counts
+from spikesight.data.behaviour import Running, select_running
 from spikesight.data.binning import bin_spikes
 from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
@@ -14,7 +15,7 @@ from spikesight.data.presentations import Trials, select_trials
 from spikesight.data.session import Session
 from spikesight.data.unit_filters import UnitFilters
 from spikesight.errors import ConfigError, FileFormatError, NoUnitsError, StimulusNotFoundError
-from spikesight.schema import AREA
+from spikesight.schema import AREA, TRIAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,17 @@ def load_source(path: Path, config: BenchmarkConfig) -> LoadedSource:
     if not path.is_file():
         raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
     loaded = _load_counts(path, config) if holds_counts(path) else _load_spikes(path, config)
-    return loaded if config.context is None else replace(loaded, dataset=add_context(loaded.dataset, *config.context))
+    if config.context is not None:
+        loaded = replace(loaded, dataset=add_context(loaded.dataset, *config.context))
+    return loaded if config.running == "all" else _by_running(loaded, config.running)
+
+
+def _by_running(loaded: LoadedSource, state: Running) -> LoadedSource:
+    """Keep trials by running speed, after context was added: a trial's neighbours may be of either state."""
+    dataset, trials = select_running(loaded.dataset, state), loaded.trials
+    if trials is not None:
+        trials = replace(trials, table=trials.table[trials.table.index.isin(dataset[TRIAL].to_numpy())])
+    return replace(loaded, dataset=dataset, trials=trials)
 
 
 def _load_spikes(path: Path, config: BenchmarkConfig) -> LoadedSource:
