@@ -99,7 +99,7 @@ def _by_session(per_session: pd.DataFrame) -> Table:
         first = rows.iloc[0]
         by_decoder = rows.set_index("decoder")
         values = [_accuracy(by_decoder.loc[name]) if name in by_decoder.index else "-" for name in order]
-        head = [str(session), f"{first['n_units']:,}", f"{first['n_trials']:,}", _percent(first["chance"])]
+        head = [str(session), f"{rows['n_units'].max():,}", f"{first['n_trials']:,}", _percent(first["chance"])]
         table.add_row(*(Text(cell) for cell in [*head, *values]))
     return table
 
