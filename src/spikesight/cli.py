@@ -70,13 +70,20 @@ def _root(
 
 
 @app.command()
-def inspect(file: options.File, quality: options.Quality = None, json: options.Json = False) -> None:
-    """Say what a file holds: units per area, stimuli, what filters drop."""
-    from spikesight import terminal
+def inspect(
+    file: options.File,
+    quality: options.Quality = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks of clocks and labels.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Say what a file holds and what is wrong with it: units, stimuli and their timing, clocks, labels."""
+    from spikesight import terminal, terminal_inspection
     from spikesight.inspection import inspect_file
+    from spikesight.terminal_progress import TerminalProgress
 
-    found = inspect_file(file, quality=quality)
-    terminal.print_json(found) if json else terminal.print_inspection(found)
+    with TerminalProgress() as progress:
+        found = inspect_file(file, quality=quality, quick=quick, progress=progress)
+    terminal.print_json(found) if json else terminal_inspection.print_inspection(found)
 
 
 @app.command("bin")

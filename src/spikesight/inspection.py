@@ -1,20 +1,21 @@
 """What a file holds, before anything is decoded."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from spikesight.config import BenchmarkConfig, holds_counts
 from spikesight.data.session import Session
 from spikesight.errors import FileFormatError
-from spikesight.schema import AREA, START, STOP
+from spikesight.progress import Progress
+from spikesight.quality.session_quality import describe_counts_quality, describe_quality
+from spikesight.schema import AREA
 from spikesight.session_overview import session_card
 from spikesight.sources import load_source, open_session
 
 
-def inspect_file(path: Path, *, quality: bool | None = None) -> dict[str, Any]:
+def inspect_file(
+    path: Path, *, quality: bool | None = None, quick: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
     """Describe a session file or a file of binned trials.
 
     Parameters
@@ -23,12 +24,17 @@ def inspect_file(path: Path, *, quality: bool | None = None) -> dict[str, Any]:
         NWB, ``.npz`` or ``.nc``.
     quality
         Apply the default quality filters; None applies them to NWB files and not to binned trials.
+    quick
+        Leave out the checks that read spikes.
+    progress
+        Hears how far the checks are.
 
     Returns
     -------
     dict
         JSON-able. ``kind`` is ``"session"`` (units per area, what the filters drop, stimuli with presentations,
-        columns and duration in s) or ``"counts"`` (a session card).
+        columns and times in s) or ``"counts"`` (a session card); both with what was checked
+        (`spikesight.quality.session_quality`).
 
     Raises
     ------
@@ -39,8 +45,11 @@ def inspect_file(path: Path, *, quality: bool | None = None) -> dict[str, Any]:
         raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
     config = BenchmarkConfig(sources=(path,), quality=quality)
     if holds_counts(path):
-        return {"kind": "counts", **session_card(load_source(path, config).dataset)}
-    return {"kind": "session", **_describe_session(open_session(path, config))}
+        dataset = load_source(path, config).dataset
+        return {"kind": "counts", **session_card(dataset), **describe_counts_quality(dataset, quick=quick)}
+    session = open_session(path, config)
+    checked = describe_quality(session, quick=quick, progress=progress)
+    return {"kind": "session", **_describe_session(session), **checked}
 
 
 def _describe_session(session: Session) -> dict[str, Any]:
@@ -55,18 +64,7 @@ def _describe_session(session: Session) -> dict[str, Any]:
         "dropped_units": {str(name): int(count) for name, count in session.dropped_units.items()},
         "unit_filters": dict(session.unit_filters),
         "n_spikes": int(session.spike_times.select(session.units.index.to_numpy()).sizes().sum()),
-        "stimuli": _describe_stimuli(session.stimulus_presentations),
         "n_invalid_times": len(session.invalid_times),
         "running": session.running is not None,
         "pupil": session.pupil is not None,
     }
-
-
-def _describe_stimuli(presentations: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    found = []
-    for name in sorted(presentations):
-        table = presentations[name]
-        columns = [str(column) for column in table.columns if column not in (START, STOP)]
-        duration = float((table[STOP] - table[START]).median()) if len(table) else None
-        found.append({"stimulus": name, "n_presentations": len(table), "duration": duration, "columns": columns})
-    return found
