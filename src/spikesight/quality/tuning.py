@@ -74,4 +74,4 @@ def explained(values: Floats32, even: csr_array, odd: csr_array) -> NDArray[np.f
     one, other = even @ values, odd @ values
     one -= one.mean(axis=0)
     other -= other.mean(axis=0)
-    return np.asarray(np.einsum("cu,cu->u", one, other, dtype=np.float64) / max(len(one) - 1, 1))
+    return np.asarray(np.einsum("cu,cu->u", one, other, dtype=np.float64) / max(len(one), 1))
