@@ -186,6 +186,8 @@ class Benchmark:
         the machines out among their candidates.
     wandb
         Where W&B runs are written, one a cell; None: there are none.
+    controls
+        Reference rows that see what the mouse did and no spike: ``"running"``, ``"pupil"``, ``"behaviour"`` (both).
     """
 
     datasets: Mapping[str, xr.Dataset] | Feed
@@ -202,6 +204,7 @@ class Benchmark:
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     searches: Searches | None = None
     wandb: WandbSettings | None = None
+    controls: Sequence[str] = ()
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
@@ -310,7 +313,13 @@ class Benchmark:
         folds = _checked_folds(problem, self.splitter, tuned=not {TUNED, SEARCHED}.isdisjoint(self.selections))
         references = self.references.get(session, {})
         contenders = entrants(
-            self.decoders, self.selections, references, problem, params=self.params, searches=self.searches
+            self.decoders,
+            self.selections,
+            references,
+            problem,
+            params=self.params,
+            searches=self.searches,
+            controls=self.controls,
         )
         return problem, folds, contenders
 

@@ -74,16 +74,23 @@ def _root(
 
 @app.command()
 def inspect(
-    file: options.File, quality: options.Quality = None, source: options.Source = None, json: options.Json = False
+    file: options.File,
+    quality: options.Quality = None,
+    quick: Annotated[
+        bool | None,
+        typer.Option(help="Leave out the checks of clocks and labels, which read spikes. Default: on servers only."),
+    ] = None,
+    source: options.Source = None,
+    json: options.Json = False,
 ) -> None:
-    """Say what a file holds: units per area, stimuli, what filters drop."""
-    from spikesight import terminal
+    """Say what a file holds and what is wrong with it: units, stimuli and their timing, clocks, labels."""
+    from spikesight import terminal, terminal_inspection
     from spikesight.inspection import inspect_file
     from spikesight.terminal_progress import TerminalProgress
 
     with TerminalProgress() as progress:
-        found = inspect_file(file, quality=quality, source=source or "s3", progress=progress)
-    terminal.print_json(found) if json else terminal.print_inspection(found)
+        found = inspect_file(file, quality=quality, quick=quick, source=source or "s3", progress=progress)
+    terminal.print_json(found) if json else terminal_inspection.print_inspection(found)
 
 
 @app.command("bin")
@@ -96,6 +103,7 @@ def bin_(
     bin_size: options.BinSize = None,
     window: options.Window = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
     areas: options.Areas = None,
     quality: options.Quality = None,
     assignments: options.Assign = None,
@@ -113,6 +121,7 @@ def bin_(
     question = {**options.question([file], None, source, None, stimulus), "target": options.names(target)}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     units = {"areas": options.names(areas, several=True), "quality": quality, "blanks": blanks}
+    units["running"] = running
     config = load_config(overrides={**question, **binning, **units}, assignments=assignments or ())
     with TerminalProgress() as progress:
         dataset = load_source(config.sources[0], config, progress).dataset
@@ -152,6 +161,11 @@ def benchmark(
     context: options.Context = None,
     detrend: options.Detrend = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Rows that see no spike: running, pupil or behaviour (both), or several. Default: none."),
+    ] = None,
     splitter: options.Splitter = None,
     folds: options.Folds = None,
     gap: options.Gap = None,
@@ -176,13 +190,14 @@ def benchmark(
     question = {**asked, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
-    units = {"areas": options.names(areas, several=True), "quality": quality}
+    units = {"areas": options.names(areas, several=True), "quality": quality, "running": running}
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
+    terms["controls"] = options.names(control, several=True)
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    execution = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     following = {"wandb": wandb}
-    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **execution, **following}
     options.run_asked(config, overrides, assignments, resume=resume, as_json=json)
 
 

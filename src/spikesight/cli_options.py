@@ -53,6 +53,10 @@ Blanks = Annotated[
     Literal["keep", "drop"] | None,
     typer.Option(help=f"Blank presentations: a class, or dropped. {default_of('blanks')}"),
 ]
+Running = Annotated[
+    Literal["stationary", "running", "all"] | None,
+    typer.Option(help=f"Keep trials by the mean running speed, 1 cm/s and more or less. {default_of('running')}"),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
 Assign = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")

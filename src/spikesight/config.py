@@ -27,22 +27,12 @@ OPTIONS = {
     "archive": "--source",
     "n_splits": "--folds",
     "n_bins": "--bins",
+    "controls": "--control",
     **{
         name: f"--{name.replace('_', '-')}"
         for name in (
-            *(
-                "stimulus",
-                "target",
-                "blanks",
-                "bin_size",
-                "window",
-                "context",
-                "detrend",
-                "quality",
-                "areas",
-                "decoders",
-                "selection",
-            ),
+            *("stimulus", "target", "blanks", "running", "bin_size", "window", "context", "detrend"),
+            *("quality", "areas", "decoders", "selection"),
             *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out", "keep_files"),
         )
     },
@@ -117,6 +107,10 @@ class BenchmarkConfig(Frozen):
         ``stimulus`` is not used for binned trials; None means natural scenes.
     blanks
         Keep blank presentations as one more class, or drop them.
+    running
+        Keep trials during which the mouse ran ("running"), or those during which it did not ("stationary").
+    controls
+        Rows that see what the mouse did and no spike: "running", "pupil", or "behaviour" (both).
     probe_invalid
         What an invalid time of one probe costs: the probe's units, or the trials.
     n_bins, bin_size, window
@@ -164,6 +158,8 @@ class BenchmarkConfig(Frozen):
     stimulus: str | None = None
     target: str | tuple[str, ...] | None = None
     blanks: Literal["keep", "drop"] = "keep"
+    running: Literal["stationary", "running", "all"] = "all"
+    controls: tuple[Literal["behaviour", "running", "pupil"], ...] = ()
     probe_invalid: Literal["drop-units", "drop-trials"] = "drop-units"
     n_bins: int | None = Field(default=None, ge=1)
     bin_size: float | None = Field(default=None, gt=0)
@@ -190,7 +186,7 @@ class BenchmarkConfig(Frozen):
     wandb_entity: WandbName | None = None
     out: Path | None = None
 
-    @field_validator("decoders", "selection", "sources")
+    @field_validator("decoders", "selection", "sources", "controls")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         repeated = sorted({str(value) for value in values if values.count(value) > 1})

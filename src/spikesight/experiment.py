@@ -117,6 +117,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             params=config.params,
             searches=_searches(config, tell, resume=resume) if searching else None,
             wandb=wandb,
+            controls=config.controls,
         )
         if not isinstance(datasets, SessionFeed):
             tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")

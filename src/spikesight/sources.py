@@ -6,6 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
+from spikesight.data.behaviour import Running, select_running
 from spikesight.data.binning import bin_spikes
 from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
@@ -19,7 +20,7 @@ from spikesight.data.unit_filters import UnitFilters
 from spikesight.errors import ConfigError, NoUnitsError, StimulusNotFoundError
 from spikesight.places import Place, as_place, holds_counts, is_session_id, name_of
 from spikesight.progress import Progress
-from spikesight.schema import AREA
+from spikesight.schema import AREA, TRIAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,17 @@ def load_source(place: Place | RemoteFile, config: BenchmarkConfig, progress: Pr
         loaded = _load_counts(located, config)
     else:
         loaded = _load_spikes(located, config, progress)
-    return loaded if config.context is None else replace(loaded, dataset=add_context(loaded.dataset, *config.context))
+    if config.context is not None:
+        loaded = replace(loaded, dataset=add_context(loaded.dataset, *config.context))
+    return loaded if config.running == "all" else _by_running(loaded, config.running)
+
+
+def _by_running(loaded: LoadedSource, state: Running) -> LoadedSource:
+    """Keep trials by running speed, after context was added: a trial's neighbours may be of either state."""
+    dataset, trials = select_running(loaded.dataset, state), loaded.trials
+    if trials is not None:
+        trials = replace(trials, table=trials.table[trials.table.index.isin(dataset[TRIAL].to_numpy())])
+    return replace(loaded, dataset=dataset, trials=trials)
 
 
 def located_source(place: Place, config: BenchmarkConfig, progress: Progress | None = None) -> Located:

@@ -50,7 +50,7 @@ def read_session(
     """Read a session from an NWB 2 file; spikes and presentations are read later, when they are asked for.
 
     Read at once: the plain columns of the units table, electrodes, invalid times, subject, and running speed and
-    pupil area where present (some MB). Read on demand, opening the file anew: ``spike_times`` per unit or in few
+    pupil where present (some MB). Read on demand, opening the file anew: ``spike_times`` per unit or in few
     large stretches, each table of ``stimulus_presentations``, ``spike_amplitudes`` and ``mean_waveforms``. The session
     can be pickled. Interval tables lose the ending ``_presentations`` of their name; their columns ``tags`` and
     ``timeseries`` are not read.
@@ -279,18 +279,33 @@ def _read_running(root: h5py.File) -> pd.DataFrame | None:
 
 
 def _read_pupil(root: h5py.File) -> pd.DataFrame | None:
-    """Read the pupil area: blinks taken out if the file has that, else raw, else from the fitted ellipses."""
+    """Read the pupil: its area with blinks taken out if the file has that, else raw, else from the fitted ellipses.
+
+    Its centre is that of the ellipses, if they are of the same moments; it is not known where the area is not (blinks).
+    """
+    fits = _group(root, "/processing/eye_tracking/pupil_ellipse_fits")
+    ellipses = pd.DataFrame() if fits is None else read_table(fits, "id").select_dtypes("number")
+    pupil = _read_pupil_area(root, ellipses)
+    centre = {"timestamps": "time", "center_x": "x", "center_y": "y"}
+    if pupil is None or len(pupil) != len(ellipses) or not set(centre) <= set(ellipses):
+        return pupil
+    known = [ellipses[name].to_numpy(np.float64) for name in centre]
+    if not np.allclose(known[0], pupil["time"], rtol=0, atol=1e-3, equal_nan=True):
+        return pupil
+    seen = pupil["area"].notna().to_numpy()
+    return pupil.assign(x=np.where(seen, known[1], np.nan), y=np.where(seen, known[2], np.nan))
+
+
+def _read_pupil_area(root: h5py.File, ellipses: pd.DataFrame) -> pd.DataFrame | None:
     for module in ("filtered_gaze_mapping", "raw_gaze_mapping"):
         series = _read_series(root, f"/processing/{module}/pupil_area")
         if series is not None:
             return pd.DataFrame({"time": series[0], "area": series[1]})
-    fits = _group(root, "/processing/eye_tracking/pupil_ellipse_fits")
-    table = pd.DataFrame() if fits is None else read_table(fits, "id")
-    if not {"timestamps", "width", "height"} <= set(table):
+    if not {"timestamps", "width", "height"} <= set(ellipses):
         return None
     # A round pupil seen from the side is an ellipse whose larger half-axis is the radius (AllenSDK does the same).
-    radius = table[["width", "height"]].max(axis=1)
-    return pd.DataFrame({"time": table["timestamps"].to_numpy(), "area": np.pi * radius.to_numpy() ** 2})
+    radius = ellipses[["width", "height"]].max(axis=1)
+    return pd.DataFrame({"time": ellipses["timestamps"].to_numpy(), "area": np.pi * radius.to_numpy() ** 2})
 
 
 def _read_subject(root: h5py.File) -> Mapping[str, str]:
