@@ -18,6 +18,7 @@ A message says what was expected, what came, and what to do about it::
     |-- DecoderError                   a fitted decoder that does not fit the question put to it
     |-- TrainingError                  a network whose loss is no longer finite, or a damaged checkpoint
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
+    |-- RemoteError                    a server that cannot be reached, refuses, or sends something else
     |-- WorkerError                    a worker process died
     |-- ClusterError                   no Ray cluster answers, it refuses, or its nodes do not fit the work
     |-- TrackingError                  a W&B run that could not be written; it is warned of and ends nothing
@@ -107,6 +108,20 @@ class TrainingError(SpikesightError):
 
 class OutputError(SpikesightError, OSError):
     """A file that cannot be written: it exists already, or there is no folder, permission or space for it."""
+
+
+class RemoteError(SpikesightError):
+    """A server that cannot be reached, refuses, or sends something else than it announced.
+
+    Attributes
+    ----------
+    status
+        The HTTP status it answered with; None if it did not answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class WorkerError(SpikesightError):

@@ -26,7 +26,19 @@ from spikesight.errors import (
     TargetNotFoundError,
     brief,
 )
-from spikesight.schema import AREA, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TRIAL, UNIT, validate_dataset
+from spikesight.schema import (
+    AREA,
+    BEHAVIOUR_UNITS,
+    BLOCK,
+    REPEAT,
+    SPIKE_COUNTS,
+    START,
+    STOP,
+    TARGET,
+    TRIAL,
+    UNIT,
+    validate_dataset,
+)
 
 TARGET_NAMES: Final = {"position": ("x_position", "y_position"), "condition": ("stimulus_condition_id",)}
 """Short names of what can be decoded from the gabor files."""
@@ -171,7 +183,8 @@ def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     if not asked or names == dataset.attrs.get("target"):
         return dataset
     own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
-    table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in (TRIAL, TARGET, REPEAT)})
+    no_labels = (TRIAL, TARGET, REPEAT, *BEHAVIOUR_UNITS)
+    table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in no_labels})
     label = _label(table, asked, path)
     relabelled = dataset.assign_coords({TARGET: (TRIAL, label), REPEAT: (TRIAL, _repeats(label))})
     return relabelled.assign_attrs(target=names)
