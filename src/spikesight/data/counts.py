@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -26,14 +27,29 @@ from spikesight.errors import (
     OutputError,
     SpikesightError,
     TargetNotFoundError,
+    brief,
 )
-from spikesight.schema import AREA, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TRIAL, UNIT, validate_dataset
+from spikesight.schema import (
+    AREA,
+    BEHAVIOUR_UNITS,
+    BLOCK,
+    REPEAT,
+    SPIKE_COUNTS,
+    START,
+    STOP,
+    TARGET,
+    TRIAL,
+    UNIT,
+    validate_dataset,
+)
 
 TARGET_NAMES: Final = {"position": ("x_position", "y_position"), "condition": ("stimulus_condition_id",)}
 """Short names of what can be decoded from the gabor files."""
 
 _ENDINGS: Final = (".npz", ".nc")
 _ENGINE: Final = "h5netcdf"
+_DAMAGE: Final = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
+"""What xarray, h5netcdf and h5py raise on files that are damaged or not NetCDF."""
 _COMPRESSED: Final = {"zlib": True, "complevel": 1}
 """Counts are mostly small numbers: the first level saves nearly as much as the ninth."""
 
@@ -160,16 +176,19 @@ def _read_npz(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
 def _load_netcdf(path: Path) -> xr.Dataset:
     _check_hdf5(path)
     try:
-        # No decoding of times: "s" is a unit of measure here.
-        dataset = xr.load_dataset(path, engine=_ENGINE, decode_times=False)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
+        # No decoding of times: "s" is a unit of measure here. A dimension without a name gets one.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xr.SerializationWarning)  # what does not fit is refused below
+            dataset = xr.load_dataset(path, engine=_ENGINE, decode_times=False, phony_dims="access")
+        # Text comes back as objects.
+        text = {name: (coord.dims, coord.to_numpy().astype(str)) for name, coord in dataset.coords.items()
+                if coord.dtype.kind == "O"}  # fmt: skip
+        dataset = dataset.assign_coords(text)
+    except _DAMAGE as error:
         raise FileFormatError(
-            f"expected binned trials in {path}, could not read it: {error}. Write it again."
+            f"expected binned trials in {path}, could not read it: {brief(error)}. Write it again."
         ) from error
-    # Text comes back as objects.
-    text = {name: (coord.dims, coord.to_numpy().astype(str)) for name, coord in dataset.coords.items()
-            if coord.dtype.kind == "O"}  # fmt: skip
-    return validate_dataset(dataset.assign_coords(text)).drop_encoding()
+    return validate_dataset(dataset).drop_encoding()
 
 
 def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
@@ -185,7 +204,8 @@ def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     if not asked or names == dataset.attrs.get("target"):
         return dataset
     own = [str(name) for name, coord in dataset.coords.items() if coord.dims == (TRIAL,)]
-    table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in (TRIAL, TARGET, REPEAT)})
+    no_labels = (TRIAL, TARGET, REPEAT, *BEHAVIOUR_UNITS)
+    table = pd.DataFrame({name: dataset[name].to_numpy() for name in own if name not in no_labels})
     label = _label(table, asked, path)
     relabelled = dataset.assign_coords({TARGET: (TRIAL, label), REPEAT: (TRIAL, _repeats(label))})
     return relabelled.assign_attrs(target=names)
@@ -202,8 +222,8 @@ def _check_hdf5(path: Path) -> None:
                     nwb_file.dataset(root, name)
     except SpikesightError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"expected a whole NetCDF-4 file, could not read {path}: {error}.") from error
+    except _DAMAGE as error:
+        raise FileFormatError(f"expected a whole NetCDF-4 file, could not read {path}: {brief(error)}.") from error
 
 
 def _label(trials: pd.DataFrame, columns: tuple[str, ...], path: Path) -> NDArray[Any]:

@@ -26,7 +26,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.data.npz_file import read_npz
-from spikesight.errors import DataError, FileFormatError
+from spikesight.errors import DataError, FileFormatError, brief
 from spikesight.schema import BLOCK, DIMS, SPIKE_COUNTS, TARGET, TRIAL, UNIT, validate_dataset
 
 ABOUT: Final = "spikesight"
@@ -37,6 +37,8 @@ ARRAYS: Final = {
 }
 """Name in the dataset -> name of the array, where they differ."""
 FORMAT: Final = 1
+_DAMAGE: Final = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
+"""What json, numpy and xarray raise on arrays that are not those that were told of; too deep JSON is a RuntimeError."""
 
 
 def arrays_of(dataset: xr.Dataset) -> dict[str, NDArray[Any]]:
@@ -94,9 +96,9 @@ def read_exported(path: Path) -> xr.Dataset:
         counts = variables.pop(SPIKE_COUNTS)
         dataset = xr.Dataset({SPIKE_COUNTS: counts}, variables, dict(about["attrs"]))
         return validate_dataset(dataset)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         raise FileFormatError(
-            f"expected binned trials in {path}, its arrays are not those that its {ABOUT!r} tells of: {error}. "
+            f"expected binned trials in {path}, its arrays are not those that its {ABOUT!r} tells of: {brief(error)}. "
             "Write it again."
         ) from error
 

@@ -39,7 +39,8 @@ class Session:
     running
         ``start_time``, ``stop_time`` (s) and ``velocity`` (cm/s), or None.
     pupil
-        ``time`` (s) and ``area`` (pixel^2 as in the file), or None.
+        ``time`` (s), ``area`` (pixel^2 as in the file) and, where the file has them, ``x`` and ``y``: the pupil's
+        centre in the eye camera's picture (pixels; AllenSDK's ``pupil_center_x``, ``pupil_center_y``); or None.
     spike_amplitudes, mean_waveforms
         Per unit, read when asked for: (n_spikes,) in the file's units and (n_channels, n_samples); or None. They may
         hold more units than ``units``.
