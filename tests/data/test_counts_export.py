@@ -174,6 +174,40 @@ def test_arrays_that_do_not_fit_what_is_told_of_them_are_refused(dataset, tmp_pa
         read_counts(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dropped_units", "no json"),
+        ("dropped_units", "[1]"),
+        ("dropped_trials", '{"blank": "many"}'),
+        ("dropped_trials", "[" * 100_000),
+        ("unit_filters", 3),
+        ("window", [0.0, 0.1, 0.2]),
+        ("window", [0.0, np.inf]),
+        ("n_bins", "two"),
+        ("bin_size", "short"),
+        ("context", [1, -1]),
+        ("context", "both"),
+        ("target", 5),
+    ],
+)
+def test_attributes_of_another_form_are_refused(dataset, tmp_path, ending, name, value):
+    write_counts(dataset.assign_attrs({name: value}), tmp_path / f"x{ending}")
+    with pytest.raises(FileFormatError, match=name):
+        read_counts(tmp_path / f"x{ending}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_attributes_may_be_missing_empty_or_of_somebody_else(dataset, tmp_path, ending):
+    sparse = dataset.assign_attrs(dropped_units="", unit_filters="", target=["x_position", "y_position"], mouse=7)
+    del sparse.attrs["dropped_trials"], sparse.attrs["n_bins"]
+    write_counts(sparse, tmp_path / f"x{ending}")
+    read = read_counts(tmp_path / f"x{ending}", areas=["VISp"])
+    assert read.attrs["mouse"] == 7
+    assert json.loads(read.attrs["unit_filters"]) == {"areas": ["VISp"]}
+
+
 def test_a_cut_file_is_refused(dataset, tmp_path):
     write_counts(dataset, tmp_path / "x.npz")
     whole = (tmp_path / "x.npz").read_bytes()

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.data import nwb_file
+from spikesight.data.counts_attrs import check_attrs
 from spikesight.data.counts_export import arrays_of, is_exported, read_exported
 from spikesight.data.counts_npz import QUALITY, read_counts_npz, session_id_of
 from spikesight.data.dataset import make_dataset
@@ -198,6 +199,7 @@ def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
         )
     dataset.attrs = {"session_id": session_id_of(path)} | {name: _plain(v) for name, v in dataset.attrs.items()}
+    check_attrs(dataset.attrs, path)
     if asked:
         asked = columns_of(str(dataset.attrs.get("stimulus_name", "")), asked, {str(name) for name in dataset.coords})
     names = ", ".join(asked)
@@ -275,7 +277,7 @@ def _select_units(dataset: xr.Dataset, path: Path, *, quality: bool, areas: Sequ
     if not masks:
         return dataset
     kept = np.ones(dataset.sizes[UNIT], bool)
-    dropped: dict[str, int] = json.loads(dataset.attrs.get("dropped_units", "{}"))
+    dropped: dict[str, int] = json.loads(dataset.attrs.get("dropped_units") or "{}")
     for name, mask in masks.items():
         dropped[name] = dropped.get(name, 0) + int((kept & ~mask).sum())
         kept &= mask
@@ -284,7 +286,7 @@ def _select_units(dataset: xr.Dataset, path: Path, *, quality: bool, areas: Sequ
         raise NoUnitsError(
             f"{path}: no unit is left of {kept.size}; removed by each filter: {dropped}. Areas there are: {present}."
         )
-    filters = json.loads(dataset.attrs.get("unit_filters", "{}"))
+    filters = json.loads(dataset.attrs.get("unit_filters") or "{}")
     filters |= {"quality": True} if quality else {}
     filters |= {"areas": list(areas)} if areas is not None else {}
     return dataset.isel({UNIT: kept}).assign_attrs(dropped_units=json.dumps(dropped), unit_filters=json.dumps(filters))
