@@ -20,7 +20,7 @@ from spikesight.data.nwb import read_session
 from spikesight.data.nwb_write import write_session
 from spikesight.data.presentations import select_trials
 from spikesight.data.simulation import simulate_session
-from spikesight.errors import DataError, FileFormatError, OutputError, TargetNotFoundError
+from spikesight.errors import DataError, FileFormatError, OutputError, SpikesightError, TargetNotFoundError
 
 ENDINGS = (".npz", ".nc")
 
@@ -172,6 +172,33 @@ def test_arrays_that_do_not_fit_what_is_told_of_them_are_refused(dataset, tmp_pa
     np.savez(tmp_path / "x.npz", **damage(arrays_of(dataset)))
     with pytest.raises(FileFormatError, match=r"x\.npz"):
         read_counts(tmp_path / "x.npz")
+
+
+def spoil(value, rng):
+    """Put something else in a random place of what a file says of itself."""
+    odd = [None, 0, -1, 1.5, "", "trial", "X", [], {}, [["a"]], True, "x" * 1000, 10**400, float("nan")]
+    if not isinstance(value, dict | list) or not value or rng.random() < 0.2:
+        return odd[rng.integers(len(odd))]
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = keys[rng.integers(len(keys))]
+    if isinstance(value, dict) and rng.random() < 0.1:
+        value[str(odd[rng.integers(len(odd))])] = value.pop(key)
+    else:
+        value[key] = spoil(value[key], rng)
+    return value
+
+
+def test_spoilt_descriptions_read_fine_or_end_in_an_error_of_ours(dataset, tmp_path):
+    whole, n_refused = arrays_of(dataset), 0
+    for number in range(200):
+        rng = np.random.default_rng(number)
+        about = spoil(json.loads(str(whole[ABOUT])), rng)
+        np.savez(tmp_path / "x.npz", **{**whole, ABOUT: np.array(json.dumps(about))})
+        try:
+            read_counts(tmp_path / "x.npz", **({"areas": ["VISp"]} if number % 2 else {"target": "orientation"}))
+        except SpikesightError:
+            n_refused += 1
+    assert 50 < n_refused < 200
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

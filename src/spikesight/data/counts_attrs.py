@@ -1,12 +1,13 @@
 """What a file of binned trials says of itself, checked where it is read: later steps rely on its form."""
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from spikesight.errors import FileFormatError
+
+_LARGEST: Final = 2**53
 
 
 def _is_names(value: Any) -> bool:
@@ -20,7 +21,7 @@ def _counts_reasons(value: Any) -> bool:
         found = json.loads(value)
     except (TypeError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and all(type(number) is int and number >= 0 for number in found.values())
+    return isinstance(found, dict) and all(type(number) is int and 0 <= number < _LARGEST for number in found.values())
 
 
 def _is_json_object(value: Any) -> bool:
@@ -37,7 +38,9 @@ def _is_window(value: Any) -> bool:
 
 
 def _is_context(value: Any) -> bool:
-    return _is_pair(value) and all(type(number) is int and number >= 0 for number in value) and sum(value) > 0
+    return (
+        _is_pair(value) and all(type(number) is int and 0 <= number < _LARGEST for number in value) and sum(value) > 0
+    )
 
 
 def _is_pair(value: Any) -> bool:
@@ -45,7 +48,7 @@ def _is_pair(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and (not math.isinf(value))
+    return type(value) in (int, float) and not abs(value) > _LARGEST  # NaN, "not known", is none that is larger
 
 
 _FORMS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
