@@ -254,7 +254,7 @@ def _select_units(dataset: xr.Dataset, path: Path, *, quality: bool, areas: Sequ
     if not masks:
         return dataset
     kept = np.ones(dataset.sizes[UNIT], bool)
-    dropped: dict[str, int] = json.loads(dataset.attrs.get("dropped_units", "{}"))
+    dropped = _json_attribute(dataset, "dropped_units", path, int)
     for name, mask in masks.items():
         dropped[name] = dropped.get(name, 0) + int((kept & ~mask).sum())
         kept &= mask
@@ -263,7 +263,19 @@ def _select_units(dataset: xr.Dataset, path: Path, *, quality: bool, areas: Sequ
         raise NoUnitsError(
             f"{path}: no unit is left of {kept.size}; removed by each filter: {dropped}. Areas there are: {present}."
         )
-    filters = json.loads(dataset.attrs.get("unit_filters", "{}"))
+    filters = _json_attribute(dataset, "unit_filters", path, object)
     filters |= {"quality": True} if quality else {}
     filters |= {"areas": list(areas)} if areas is not None else {}
     return dataset.isel({UNIT: kept}).assign_attrs(dropped_units=json.dumps(dropped), unit_filters=json.dumps(filters))
+
+
+def _json_attribute(dataset: xr.Dataset, name: str, path: Path, kind: Any) -> dict[str, Any]:
+    """Read what an attribute holds by name, or nothing where there is no such attribute."""
+    text = dataset.attrs.get(name, "{}")
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, kind) for value in found.values()):
+        raise FileFormatError(f"{path}: expected a JSON object in the attribute {name}, got {brief(text)}.")
+    return found
