@@ -56,8 +56,14 @@ class Spoiler:
     def __init__(self, file: h5py.File, rng: Rng, outside: Path) -> None:
         self.file, self.rng, self.outside = file, rng, outside
         self.names: list[str] = []
-        file.visit(self.names.append)
-        self.datasets = [name for name in self.names if isinstance(file[name], h5py.Dataset)]
+        self.datasets: list[str] = []
+
+        def note(name: str, node: object) -> None:
+            self.names.append(name)
+            if isinstance(node, h5py.Dataset):
+                self.datasets.append(name)
+
+        file.visititems(note)
 
     def pick(self, among: object) -> object:
         return among[int(self.rng.integers(len(among)))]
@@ -110,7 +116,8 @@ class Spoiler:
         found = self.file[name]
         dtype = np.dtype(dtype)
         try:
-            values = found[()].astype(dtype)
+            with np.errstate(all="ignore"):
+                values = found[()].astype(dtype)
         except (TypeError, ValueError, AttributeError):
             self.put(name, shape=found.shape, dtype=dtype)
         else:
@@ -169,7 +176,7 @@ class Spoiler:
             self.put(name, data=np.array(short if found.shape else short[0], "S40"))
 
     def change_attribute(self) -> None:
-        node = self.file[str(self.pick([*self.names, "/"]))]
+        node = self.file["/" if self.rng.random() < 0.3 else self.name()]
         known = [*node.attrs, "conversion", "offset", "rate", "colnames", "nwb_version", "_FillValue", "scale_factor"]
         name = str(self.pick(known))
         values = (

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import resource
+import struct
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ EVENTS = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.for
           "socket.connect", "ctypes.dlopen", "os.mkdir", "os.remove", "os.rename")  # fmt: skip
 """Audit events of Python that no reading of data has a reason for."""
 ALL_INOTIFY_EVENTS = 0xFFF
+CREATED = 0x100
+IS_FOLDER = 0x40000000
 LARGEST_GROWTH = 1024 * 2**20
 """Bytes that one small file may add to what the process holds at most."""
 
@@ -52,13 +55,19 @@ class Watch:
             self._seen.append(f"{event} {str(arguments)[:80]}")
 
     def _drain(self) -> bool:
-        """Say whether anything was done to the folder since the last time."""
+        """Say whether anything was done in the folder since the last time; who only lists it does nothing."""
         if self._inotify is None:
             return False
         try:
-            return bool(os.read(self._inotify, 65536))
+            events = os.read(self._inotify, 65536)
         except BlockingIOError:
             return False
+        place, masks = 0, []
+        while place < len(events):
+            _, mask, _, length = struct.unpack_from("iIII", events, place)
+            place += 16 + length
+            masks.append(mask)
+        return any(mask & CREATED or not mask & IS_FOLDER for mask in masks)
 
 
 def peak_memory() -> float:

@@ -22,7 +22,7 @@ from spikesight.errors import FileFormatError, SpikesightError, brief
 
 MAX_COMPRESSION: Final = 2000
 """A chunked dataset may claim this many times the bytes it stores (deflate reaches 1032 on constant data) ..."""
-FREE_BYTES: Final = 64 * 2**20
+FREE_BYTES: Final = 16 * 2**20
 """... and anything up to this size, since chunks that hold fill values only are not stored."""
 SUSPICIOUS_COMPRESSION: Final = 100
 """Recorded values are never compressed as well as this: then what is claimed must also fit into memory."""
