@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["servers.fixtures"]
+
 os.environ["RAY_AUTH_MODE"] = "disabled"  # alike for every Ray that tests start and join, before Ray reads it
 
 

@@ -21,7 +21,10 @@ from lab_counts import write_lab_counts
 from spikesight.cli import app
 from spikesight.decoders import registry
 
-COMMANDS = ("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm")
+COMMANDS = (
+    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
+    *("sessions", "fetch"),
+)
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
 

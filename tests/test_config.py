@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikesight.config import BenchmarkConfig, UnitsConfig, holds_counts, load_config
+from spikesight.config import BenchmarkConfig, UnitsConfig, load_config
 from spikesight.errors import ConfigError
+from spikesight.places import holds_counts
 
 
 def _written(folder: Path, text: str) -> Path:

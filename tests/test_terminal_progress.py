@@ -78,3 +78,26 @@ def test_where_there_is_no_terminal_a_line_comes_now_and_then_and_at_the_end(cap
         "searching mlp: 0 of 2 candidates",
         f"searching mlp: {describe_search(candidates(FINISHED, PRUNED), 2, None)}",
     ]
+
+
+def test_on_a_terminal_bytes_and_their_speed_are_shown_beside_steps(monkeypatch):
+    screen = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
+    monkeypatch.setattr("spikesight.terminal_progress.console", lambda **options: screen)
+    with TerminalProgress() as progress:
+        progress.advance("sessions", 1, 3)
+        progress.transfer("session_7", 1_000_000, 4_000_000)
+        progress.transfer("session_7", 2_000_000, 4_000_000)
+        progress._live.refresh()
+    shown = screen.file.getvalue()
+    assert "2.0/4.0 MB" in shown
+    assert "MB/s" in shown or "?" in shown
+    assert "1/3" in shown
+
+
+def test_elsewhere_a_transfer_is_told_of_at_its_end_with_the_speed_of_what_came(capsys, monkeypatch):
+    now = iter([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    monkeypatch.setattr("spikesight.terminal_progress.time.monotonic", lambda: next(now))
+    with TerminalProgress() as progress:
+        progress.transfer("session_7", 1_000_000, 4_000_000)
+        progress.transfer("session_7", 4_000_000, 4_000_000)
+    assert capsys.readouterr().err == "session_7: 4.0 of 4.0 MB, 1.5 MB/s\n"

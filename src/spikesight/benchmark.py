@@ -1,9 +1,9 @@
 """Sessions x decoders x folds: on equal terms, in parallel, resumable."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
 import xarray as xr
@@ -16,13 +16,13 @@ from spikesight.contenders import contender
 from spikesight.detrending import Detrending
 from spikesight.entrants import Searches, entrants
 from spikesight.epochs import write_epochs
-from spikesight.errors import ConfigError
+from spikesight.errors import ConfigError, DataError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, gap_of
 from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import write_graphs
 from spikesight.ray_executor import on_ray
-from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row
+from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row, lost_session_row
 from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
@@ -130,6 +130,22 @@ def evaluate(
     )
 
 
+@runtime_checkable
+class Feed(Protocol):
+    """Sessions that come one by one: `spikesight.session_feed`."""
+
+    lost: list[tuple[str, Exception]]
+
+    def lose(self, name: str, error: Exception) -> None:
+        """Hear that a session cannot be decoded."""
+
+    def __getitem__(self, session_id: str, /) -> xr.Dataset: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """Decoders on sessions, every one with the same trials, bins, folds and number of candidates.
@@ -138,7 +154,8 @@ class Benchmark:
     ----------
     datasets
         Binned trials per session id. A mapping that loads on access is asked for each session twice: first to check
-        that its trials suffice for the folds, then to decode it.
+        that its trials suffice for the folds, then to decode it. A ``SessionFeed`` is gone through once, and a session
+        that does not suffice is left out.
     decoders
         Registered names. ``chance`` is always there, as a reference.
     splitter
@@ -169,9 +186,11 @@ class Benchmark:
         the machines out among their candidates.
     wandb
         Where W&B runs are written, one a cell; None: there are none.
+    controls
+        Reference rows that see what the mouse did and no spike: ``"running"``, ``"pupil"``, ``"behaviour"`` (both).
     """
 
-    datasets: Mapping[str, xr.Dataset]
+    datasets: Mapping[str, xr.Dataset] | Feed
     decoders: Sequence[str]
     splitter: Splitter = field(default_factory=BlockKFold)
     selections: Sequence[str] = (TUNED, DEFAULT)
@@ -185,11 +204,13 @@ class Benchmark:
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     searches: Searches | None = None
     wandb: WandbSettings | None = None
+    controls: Sequence[str] = ()
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
         shapes = [
-            (trials[schema.SPIKE_COUNTS].size, trials[schema.SPIKE_COUNTS].nbytes) for trials in self.datasets.values()
+            (counts.size, counts.nbytes)
+            for counts in (self.datasets[session][schema.SPIKE_COUNTS] for session in self.datasets)
         ]
         largest, stored = (max(values, default=0) for values in zip(*shapes, strict=True))
         everything = sum(n_bytes for _, n_bytes in shapes)
@@ -235,12 +256,13 @@ class Benchmark:
         WorkerError
             If a worker process died, most likely for lack of memory; with Ray, several times.
         """
+        feed = self.datasets if isinstance(self.datasets, Feed) else None
         with self._executor() as attempts:
-            total = sum(self._count_cells(session) for session in self.datasets)
-            run.log("benchmark started", cells=total, jobs=self.jobs, ray=self.ray)
+            total = 0 if feed else sum(self._count_cells(session) for session in self.datasets)
+            run.log("benchmark started", cells=total or None, jobs=self.jobs, ray=self.ray)
             plan = RunPlan(run, total, self.seed, on_cell=on_cell, time_limit=self.time_limit)
             terms = Terms(self.splitter, self.seed, Keep(run.path.resolve(), self.save_decoders, self.wandb))
-            batches = (self._batch(session, plan) for session in self.datasets)
+            batches = self._fed(feed, plan) if feed else (self._batch(session, plan) for session in self.datasets)
             attempts = attempts if self.searches is None else searches_here(attempts)
             try:
                 with closing(attempts(batches, terms)) as outcomes:
@@ -249,6 +271,8 @@ class Benchmark:
             finally:  # Ctrl-C too leaves the best so far
                 candidates = write_candidates(run, plan.searches)
             plan.record_not_run()
+            for name, error in feed.lost if feed else ():
+                plan.failures[f"session {name}"] = lost_session_row(name, self.seed, error)
         finished = run.finished_parts()
         write_graphs(run, [cell for cell in plan.graphs if cell.part in finished], plan.areas)
         done = [part for part in plan.parts if part in finished]
@@ -267,6 +291,17 @@ class Benchmark:
         _, folds, contenders = self._terms_of(session, self.datasets[session])
         return len(folds) * len(contenders)
 
+    def _fed(self, feed: Feed, plan: RunPlan) -> Iterator[Batch]:
+        """Make batches of sessions as they come; one that is not fit for the folds costs the others nothing."""
+        for place, session in enumerate(feed, 1):
+            try:
+                n_cells = self._count_cells(session)
+            except DataError as error:
+                feed.lose(session, error)
+                continue
+            plan.expect(n_cells, len(feed) - place)
+            yield self._batch(session, plan)
+
     def _batch(self, session: str, plan: RunPlan) -> Batch:
         dataset = self.datasets[session]
         problem, folds, contenders = self._terms_of(session, dataset)
@@ -278,7 +313,13 @@ class Benchmark:
         folds = _checked_folds(problem, self.splitter, tuned=not {TUNED, SEARCHED}.isdisjoint(self.selections))
         references = self.references.get(session, {})
         contenders = entrants(
-            self.decoders, self.selections, references, problem, params=self.params, searches=self.searches
+            self.decoders,
+            self.selections,
+            references,
+            problem,
+            params=self.params,
+            searches=self.searches,
+            controls=self.controls,
         )
         return problem, folds, contenders
 
@@ -303,7 +344,8 @@ def _assemble(run: RunDirectory, plan: RunPlan, candidates: pd.DataFrame) -> Eva
     """Put the parts together in the order of the plan, whatever the order in which they ended."""
     finished = run.finished_parts()
     pairs = [run.read_part(part) for part in plan.parts if part in finished]
-    failures = [plan.failures[part] for part in plan.parts if part in plan.failures]
+    lost = [row for part, row in plan.failures.items() if part not in plan.parts]
+    failures = lost + [plan.failures[part] for part in plan.parts if part in plan.failures]
     results = _stack([result for result, _ in pairs], RESULT_COLUMNS)
     predictions = _stack([prediction for _, prediction in pairs], PREDICTION_COLUMNS)
     run.write_table(PREDICTIONS, predictions)

@@ -62,6 +62,8 @@ def name_cells(
         kind = f"{type(entrant.estimator).__module__}.{type(entrant.estimator).__qualname__}"
         constants = [entrant.estimator.get_params(), [dict(candidate) for candidate in entrant.candidates]]
         terms = [kind, estimator_digests(entrant.estimator), *constants]
+        if entrant.sees:
+            terms.append([list(entrant.sees), joblib.hash(problem.shown_to(entrant))])
         if entrant.search is not None:
             terms.append(dict(entrant.search.terms()))
         for fold, rows in enumerate(folds):

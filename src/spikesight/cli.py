@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, tune_cli
+from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -18,6 +18,7 @@ INTERRUPTED = 130
 HOW_TO_RESUME = {
     "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
+    "fetch": "; start the same command again to go on at the byte it had",
     **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
 }
 """What a command that was stopped tells, by its name."""
@@ -51,6 +52,8 @@ app = typer.Typer(
 
 app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
+app.command()(sessions_cli.sessions)
+app.command()(fetch_cli.fetch)
 
 
 def _version(wanted: bool) -> None:
@@ -70,42 +73,58 @@ def _root(
 
 
 @app.command()
-def inspect(file: options.File, quality: options.Quality = None, json: options.Json = False) -> None:
-    """Say what a file holds: units per area, stimuli, what filters drop."""
-    from spikesight import terminal
+def inspect(
+    file: options.File,
+    quality: options.Quality = None,
+    quick: Annotated[
+        bool | None,
+        typer.Option(help="Leave out the checks of clocks and labels, which read spikes. Default: on servers only."),
+    ] = None,
+    source: options.Source = None,
+    json: options.Json = False,
+) -> None:
+    """Say what a file holds and what is wrong with it: units, stimuli and their timing, clocks, labels."""
+    from spikesight import terminal, terminal_inspection
     from spikesight.inspection import inspect_file
+    from spikesight.terminal_progress import TerminalProgress
 
-    found = inspect_file(file, quality=quality)
-    terminal.print_json(found) if json else terminal.print_inspection(found)
+    with TerminalProgress() as progress:
+        found = inspect_file(file, quality=quality, quick=quick, source=source or "s3", progress=progress)
+    terminal.print_json(found) if json else terminal_inspection.print_inspection(found)
 
 
 @app.command("bin")
 def bin_(
     file: options.File,
-    out: Annotated[Path, typer.Option(help="NetCDF file (.nc) to write.")],
+    out: Annotated[Path, typer.Option(help="File to write: NetCDF (.nc), or .npz.")],
     stimulus: options.Stimulus = None,
     target: options.Target = None,
     bins: options.Bins = None,
     bin_size: options.BinSize = None,
     window: options.Window = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
     areas: options.Areas = None,
     quality: options.Quality = None,
     assignments: options.Assign = None,
+    source: options.Source = None,
     json: options.Json = False,
 ) -> None:
-    """Count spikes in the trials of one stimulus and write them as NetCDF."""
+    """Count spikes in the trials of one stimulus and write them as NetCDF or .npz."""
     from spikesight import terminal
     from spikesight.config import load_config
     from spikesight.data.counts import write_counts
     from spikesight.session_overview import session_card
     from spikesight.sources import load_source
+    from spikesight.terminal_progress import TerminalProgress
 
-    question = {"sources": [file], "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    question = {**options.question([file], None, source, None, stimulus), "target": options.names(target)}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
-    units = {"areas": options.names(areas, several=True), "quality": quality}
+    units = {"areas": options.names(areas, several=True), "quality": quality, "blanks": blanks}
+    units["running"] = running
     config = load_config(overrides={**question, **binning, **units}, assignments=assignments or ())
-    dataset = load_source(file, config).dataset
+    with TerminalProgress() as progress:
+        dataset = load_source(config.sources[0], config, progress).dataset
     write_counts(dataset, out)
     card = {"out": str(out.resolve()), **session_card(dataset)}
     terminal.print_json(card) if json else terminal.print_card(card)
@@ -114,6 +133,9 @@ def bin_(
 @app.command()
 def benchmark(
     files: options.Files = None,
+    sessions: options.Sessions = None,
+    source: options.Source = None,
+    keep_files: options.KeepFiles = None,
     config: options.ConfigFile = None,
     assignments: options.Assign = None,
     stimulus: options.Stimulus = None,
@@ -139,6 +161,11 @@ def benchmark(
     context: options.Context = None,
     detrend: options.Detrend = None,
     blanks: options.Blanks = None,
+    running: options.Running = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Rows that see no spike: running, pupil or behaviour (both), or several. Default: none."),
+    ] = None,
     splitter: options.Splitter = None,
     folds: options.Folds = None,
     gap: options.Gap = None,
@@ -159,16 +186,18 @@ def benchmark(
     asked_selection = options.names(selection, several=True)
     if tuned:
         asked_selection = list(dict.fromkeys(["searched", *(asked_selection or ["default"])]))
-    question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    asked = options.question(files, sessions, source, keep_files, stimulus)
+    question = {**asked, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
-    units = {"areas": options.names(areas, several=True), "quality": quality}
+    units = {"areas": options.names(areas, several=True), "quality": quality, "running": running}
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
+    terms["controls"] = options.names(control, several=True)
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
-    running = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
+    execution = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}
     following = {"wandb": wandb}
-    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **running, **following}
+    overrides = {**question, **binning, **drift, **units, **terms, **searching, **split, **execution, **following}
     options.run_asked(config, overrides, assignments, resume=resume, as_json=json)
 
 
@@ -181,8 +210,10 @@ def predict(
     """Decode every trial of a file with a stored decoder."""
     from spikesight import terminal
     from spikesight.prediction import predict_file
+    from spikesight.terminal_progress import TerminalProgress
 
-    table = predict_file(decoder, file)
+    with TerminalProgress() as progress:
+        table = predict_file(decoder, file, progress=progress)
     terminal.print_predictions(table, as_json=json)
 
 

@@ -22,13 +22,28 @@ def tuning_default(key: str) -> str:
 
 RUN_DEFAULT = "Default: runs/ and a name made of the question."
 FILE_KINDS = (
-    "NWB file, or binned trials: .nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and "
-    "columns along trials, or with X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
+    "NWB file: a path, the id of a public session, or an address (s3://, https://, dandi:000021/ID). Or binned trials: "
+    ".nc as `spikesight bin` writes it, or .npz with counts (units, trials), unit_ids and columns along trials, or "
+    "with X, y, groups: (trials, units) or (trials, bins, units), label, and block (optional)."
 )
-File = Annotated[Path, typer.Argument(metavar="FILE", help=FILE_KINDS)]
+File = Annotated[str, typer.Argument(metavar="FILE", help=FILE_KINDS)]
+Source = Annotated[
+    Literal["s3", "dandi"] | None,
+    typer.Option(help=f"Where public sessions are read. {default_of('archive')}"),
+]
+Sessions = Annotated[
+    str | None,
+    typer.Option(help="Public sessions: all with a stimulus (natural_scenes), or ids (715093703,719161530)."),
+]
+KeepFiles = Annotated[
+    bool | None, typer.Option("--keep-files", help="Fetch the whole files of public sessions first, and keep them.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_scenes if not given.")]
-Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
+Target = Annotated[
+    str | None,
+    typer.Option(help="What to decode: a column, several (x_position,y_position), or a name: direction, segment, all."),
+]
 Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation. Default: 1.")]
 BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
 Window = Annotated[
@@ -41,13 +56,17 @@ Blanks = Annotated[
     Literal["keep", "drop"] | None,
     typer.Option(help=f"Blank presentations: a class, or dropped. {default_of('blanks')}"),
 ]
+Running = Annotated[
+    Literal["stationary", "running", "all"] | None,
+    typer.Option(help=f"Keep trials by the mean running speed, 1 cm/s and more or less. {default_of('running')}"),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of options.")]
 Assign = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any option: units.quality=null.")
 ]
 
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help=f"One or more. {FILE_KINDS}")]
+Files = Annotated[list[str] | None, typer.Argument(metavar="FILE", help=f"One or more. {FILE_KINDS}")]
 Context = Annotated[
     str | None, typer.Option(help="Neighbouring presentations beside each trial's own: both, previous, next or N,M.")
 ]
@@ -110,6 +129,19 @@ def tuning_options(
     given = {"search": search, "candidates": candidates, "budget": budget, "scheduler": scheduler}
     ranges = None if space is None else read_yaml(space)
     return {name: value for name, value in {**given, "space": ranges}.items() if value is not None}
+
+
+def question(
+    files: list[str] | None, asked: str | None, source: str | None, keep_files: bool | None, stimulus: str | None
+) -> dict[str, Any]:
+    """Say which sessions are decoded, and what they were shown: files that are named, and public sessions."""
+    where = {"archive": source, "keep_files": keep_files}
+    if asked is None:
+        return {"sources": files or None, **where, "stimulus": stimulus}
+    from spikesight.data.location import public_sessions
+
+    ids, shown = public_sessions(asked)
+    return {"sources": [*(files or []), *ids], **where, "stimulus": stimulus or shown}
 
 
 def names(text: str | None, *, several: bool = False) -> Any:

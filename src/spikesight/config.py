@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from spikesight.errors import ConfigError, did_you_mean
+from spikesight.places import FilePlace, resolved, stem_of
 from spikesight.tuning_config import TuningConfig
 
 DEFAULT_STIMULUS = "natural_scenes"
 DEFAULT_DECODERS = ("chance", "logistic", "pca-logistic", "svc-linear", "ridge", "poisson-bayes", "lda", "fa-lda")
-COUNT_SUFFIXES = (".npz", ".nc")
-"""Files that hold binned trials already; anything else is read as NWB."""
 
 CONTEXTS = {"both": (1, 1), "previous": (1, 0), "next": (0, 1)}
 """Short names of which neighbours are context: presentations (before, after)."""
@@ -25,25 +24,16 @@ MOST_CONTEXT = 20
 
 OPTIONS = {
     "sources": "FILE",
+    "archive": "--source",
     "n_splits": "--folds",
     "n_bins": "--bins",
+    "controls": "--control",
     **{
         name: f"--{name.replace('_', '-')}"
         for name in (
-            *(
-                "stimulus",
-                "target",
-                "blanks",
-                "bin_size",
-                "window",
-                "context",
-                "detrend",
-                "quality",
-                "areas",
-                "decoders",
-                "selection",
-            ),
-            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out"),
+            *("stimulus", "target", "blanks", "running", "bin_size", "window", "context", "detrend"),
+            *("quality", "areas", "decoders", "selection"),
+            *("splitter", "gap", "seed", "jobs", "ray", "time_limit", "save_decoders", "wandb", "out", "keep_files"),
         )
     },
     **{f"tuning.{name}": f"--{name}" for name in ("search", "candidates", "scheduler", "budget", "space")},
@@ -108,17 +98,26 @@ class BenchmarkConfig(Frozen):
     Attributes
     ----------
     sources
-        NWB files, or files of binned trials (``.npz``, ``.nc``); one session each.
+        NWB files, or files of binned trials (``.npz``, ``.nc``), by their paths; ids of public sessions and addresses
+        of NWB files, of which only what is needed is read. One session each.
+    archive, keep_files
+        Where public sessions are read; whether their whole files are fetched and kept.
     stimulus, target
-        What was shown, and the column (or columns) that is decoded; None takes the stimulus' default target.
+        What was shown, and the column (or columns, or a name such as "direction" that stands for them) that is
+        decoded; None takes the stimulus' default target.
         ``stimulus`` is not used for binned trials; None means natural scenes.
     blanks
         Keep blank presentations as one more class, or drop them.
+    running
+        Keep trials during which the mouse ran ("running"), or those during which it did not ("stationary").
+    controls
+        Rows that see what the mouse did and no spike: "running", "pupil", or "behaviour" (both).
     probe_invalid
         What an invalid time of one probe costs: the probe's units, or the trials.
     n_bins, bin_size, window
         Either ``n_bins`` over each presentation's own duration, or bins of ``bin_size`` seconds in ``window``
-        (start, stop), seconds relative to ``start_time``; ``window`` alone is one bin. All None: one bin.
+        (start, stop), seconds relative to ``start_time``; ``window`` alone is one bin. All None: one bin over each
+        presentation; for single frames of a movie, from 30 to 130 ms after their start.
     context
         Presentations before and after each trial whose bins are put beside its own, (previous, next); also "both",
         "previous", "next" or "2,1". None: a trial's own bins.
@@ -155,10 +154,14 @@ class BenchmarkConfig(Frozen):
         The run directory.
     """
 
-    sources: tuple[Path, ...] = Field(min_length=1)
+    sources: tuple[FilePlace, ...] = Field(min_length=1)
+    archive: Literal["s3", "dandi"] = "s3"
+    keep_files: bool = False
     stimulus: str | None = None
     target: str | tuple[str, ...] | None = None
     blanks: Literal["keep", "drop"] = "keep"
+    running: Literal["stationary", "running", "all"] = "all"
+    controls: tuple[Literal["behaviour", "running", "pupil"], ...] = ()
     probe_invalid: Literal["drop-units", "drop-trials"] = "drop-units"
     n_bins: int | None = Field(default=None, ge=1)
     bin_size: float | None = Field(default=None, gt=0)
@@ -185,7 +188,7 @@ class BenchmarkConfig(Frozen):
     wandb_entity: WandbName | None = None
     out: Path | None = None
 
-    @field_validator("decoders", "selection", "sources")
+    @field_validator("decoders", "selection", "sources", "controls")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         repeated = sorted({str(value) for value in values if values.count(value) > 1})
@@ -270,21 +273,17 @@ class BenchmarkConfig(Frozen):
             return self.out
         more = f"-and-{len(self.sources) - 1}-more" if len(self.sources) > 1 else ""
         target = "-".join((self.target,) if isinstance(self.target, str) else self.target or ())
+        where = {"sources", "archive", "keep_files"}
         changes_nothing = {"jobs", "ray", "time_limit", "out", "wandb", "wandb_project", "wandb_entity"}
-        asked = self.model_dump(mode="json", exclude={"sources", *changes_nothing})
-        places = [str(path.expanduser().resolve()) for path in self.sources]
+        asked = self.model_dump(mode="json", exclude=where | changes_nothing)
+        places = [str(resolved(place)) for place in self.sources]
         digest = hashlib.sha256(json.dumps([places, asked], sort_keys=True).encode()).hexdigest()[:6]
-        parts = [self.sources[0].stem + more, self.stimulus or "", target, digest]
+        parts = [stem_of(self.sources[0]) + more, self.stimulus or "", target, digest]
         return Path("runs") / "-".join(part.replace("/", "_") for part in parts if part)
 
     def to_yaml(self) -> str:
         """Write every option out, in the form that ``load_config`` reads."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def holds_counts(path: Path) -> bool:
-    """Whether ``path`` is named like a file of binned trials (else it is read as NWB)."""
-    return path.suffix.lower() in COUNT_SUFFIXES
 
 
 def load_config(
@@ -380,7 +379,7 @@ def _describe(problem: ErrorDetails) -> str:
         return f"{key}: unknown key.{hint}"
     named = f"{key} ({OPTIONS[key]})" if key in OPTIONS else key
     if problem["type"] == "value_error":
-        message = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
         return f"{named}: {message}." if key else f"{message}."
     if problem["type"] in {"missing", "too_short"}:
         more = " `spikesight decoders` lists the names." if key == "decoders" else ""

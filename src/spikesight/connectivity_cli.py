@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spikesight import cli_options as options
 from spikesight.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="Estimate who drives whom, and check the estimators against known truth.")
@@ -24,9 +25,14 @@ def methods(json: Json = False) -> None:
 @app.command()
 def fit(
     file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="NWB file, or binned trials of several bins (.npz, .nc)."),
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="NWB file (a path, the id of a public session, or an address), or binned trials of several bins "
+            "(.npz, .nc).",
+        ),
     ],
+    source: options.Source = None,
     method: Annotated[str, typer.Option(help="Name, see `spikesight connectivity methods`.")] = "granger",
     period: Annotated[
         str | None,
@@ -64,8 +70,9 @@ def fit(
     from spikesight.terminal_progress import TerminalProgress
 
     question = {"source": file, "method": method, "period": period, "bin_size": bin_size, "seed": seed, "out": out}
+    where = {"archive": source}
     kept = {"areas": _names(areas), "unit_ids": _names(units), "quality": quality, "stability": stability}
-    config = load_connectivity_config({**question, **kept}, assignments=assignments or ())
+    config = load_connectivity_config({**question, **where, **kept}, assignments=assignments or ())
     with TerminalProgress() as progress:
         run = run_connectivity(config, progress)
     terminal.print_connectivity(run, as_json=json)

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from spikesight.config import Frozen, UnitsConfig, assign, describe_problems
 from spikesight.errors import ConfigError
+from spikesight.places import FilePlace, resolved, stem_of
 
 
 class ConnectivityConfig(Frozen):
@@ -18,7 +19,10 @@ class ConnectivityConfig(Frozen):
     Attributes
     ----------
     source
-        NWB file, or binned trials of several bins (``.npz``, ``.nc``).
+        NWB file (a path, an address or the id of a public session), or binned trials of several bins (``.npz``,
+        ``.nc``).
+    archive
+        Where a public session is read.
     method
         Registered name of the estimator.
     period
@@ -40,7 +44,8 @@ class ConnectivityConfig(Frozen):
         The run directory.
     """
 
-    source: Path
+    source: FilePlace
+    archive: Literal["s3", "dandi"] = "s3"
     method: str
     period: str | None = None
     bin_size: float | None = Field(default=None, gt=0)
@@ -57,10 +62,10 @@ class ConnectivityConfig(Frozen):
         """Give ``out``, or a name made of the question: the same question finds the same directory."""
         if self.out is not None:
             return self.out
-        asked = self.model_dump(mode="json", exclude={"out", "source"})
-        place = str(self.source.expanduser().resolve())
+        asked = self.model_dump(mode="json", exclude={"out", "source", "archive"})
+        place = str(resolved(self.source))
         digest = hashlib.sha256(json.dumps([place, asked], sort_keys=True).encode()).hexdigest()[:6]
-        return Path("runs") / "-".join([self.source.stem, self.method, digest]).replace("/", "_")
+        return Path("runs") / "-".join([stem_of(self.source), self.method, digest]).replace("/", "_")
 
 
 def load_connectivity_config(values: Mapping[str, object], *, assignments: Iterable[str] = ()) -> ConnectivityConfig:

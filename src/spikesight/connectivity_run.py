@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spikesight.config import BenchmarkConfig, holds_counts
+from spikesight.config import BenchmarkConfig
 from spikesight.connectivity import registry
 from spikesight.connectivity.areas import area_summary
 from spikesight.connectivity.finished import Finished, fingerprint
@@ -21,8 +21,10 @@ from spikesight.connectivity_files import Q, found_edges, matrices, write_graphm
 from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
 from spikesight.connectivity_report import write_connectivity_report
 from spikesight.data.counts import read_counts
+from spikesight.data.location import find, identity
 from spikesight.data.periods import SPONTANEOUS, period_counts
-from spikesight.errors import ConfigError, FileFormatError, NoUnitsError, UnitIdsError
+from spikesight.errors import ConfigError, NoUnitsError, UnitIdsError
+from spikesight.places import holds_counts
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import connectivity_digest, describe_run
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
@@ -57,14 +59,14 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
     tell = progress if progress is not None else Silent()
     spec = registry.spec(config.method)
     estimator = registry.make(config.method, **{"random_state": config.seed, **config.params})
-    counts = load_fine_counts(config, config.bin_size or spec.bin_size)
+    counts = load_fine_counts(config, config.bin_size or spec.bin_size, tell)
     cost = estimator.cost(counts)
     tell.note(
         f"{config.method}: {counts.sizes[UNIT]:,} units; the fit takes about {_duration(cost.seconds)} and "
         f"{cost.n_bytes / 1e6:,.0f} MB on two cores{', its stability again as long' if config.stability else ''}"
     )
     with RunDirectory(config.run_directory(), config.model_dump(mode="json")) as run:
-        run.write_provenance(describe_run(config.seed, [config.source]))
+        run.write_provenance(describe_run(config.seed, [identity(find(config.source, config.archive))]))
         trains = read_trains(counts)
         bounds = [trains.offsets.tolist(), None if trains.conditions is None else trains.conditions.tolist()]
         described = [*bounds, trains.bin_size, trains.units.index.tolist(), connectivity_digest(), estimator]
@@ -77,7 +79,7 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
     return run.path
 
 
-def load_fine_counts(config: ConnectivityConfig, bin_size: float) -> xr.DataArray:
+def load_fine_counts(config: ConnectivityConfig, bin_size: float, progress: Progress | None = None) -> xr.DataArray:
     """Count spikes of the units and the period that ``config`` names, in bins of ``bin_size`` seconds.
 
     Raises
@@ -85,17 +87,16 @@ def load_fine_counts(config: ConnectivityConfig, bin_size: float) -> xr.DataArra
     SpikesightError
         If the file cannot be read, lacks what is asked for, or an option cannot be honoured for it.
     """
-    path = config.source.expanduser()
-    if not path.is_file():
-        raise FileFormatError(f"expected a session file, there is none at {path}. Check the path.")
-    if holds_counts(path):
+    located = find(config.source, config.archive)
+    if isinstance(located, Path) and holds_counts(located):
+        path = located
         for name in ("bin_size", "period"):
             if getattr(config, name) is not None:
                 raise ConfigError(f"{path.name} holds binned trials; {name} can only be chosen for spike times.")
         dataset = read_counts(path, quality=bool(config.quality), areas=config.areas)
         return _keep_units(dataset[SPIKE_COUNTS].assign_attrs(dataset.attrs), config)
-    asked = BenchmarkConfig(sources=(path,), quality=config.quality, units=config.units, areas=config.areas)
-    session = open_session(path, asked)
+    asked = BenchmarkConfig(sources=(config.source,), quality=config.quality, units=config.units, areas=config.areas)
+    session = open_session(located, asked, progress)
     if config.unit_ids is not None:
         session = session.select_units(config.unit_ids)
     return period_counts(session, config.period or SPONTANEOUS, bin_size).assign_attrs(session_id=session.session_id)

@@ -8,14 +8,19 @@ import numpy as np
 
 from spikesight.contenders import contender
 from spikesight.decoders import registry
+from spikesight.decoders.behaviour import BehaviourLogistic
 from spikesight.decoders.on_bins import OnBins
+from spikesight.errors import ConfigError
 from spikesight.evaluation import Problem
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
+from spikesight.schema import PUPIL_AREA, PUPIL_X, PUPIL_Y, RUNNING_SPEED
 
 CHANCE: Final = "chance"
 NEIGHBOURS: Final = "neighbours alone"
 """Name of the control of a leaderboard with context: the default decoder, without a trial's own bins."""
-
+_PUPIL: Final = (PUPIL_AREA, PUPIL_X, PUPIL_Y)
+CONTROLS: Final = {"behaviour": (RUNNING_SPEED, *_PUPIL), "running": (RUNNING_SPEED,), "pupil": _PUPIL}
+"""What each control sees of what the mouse did, as far as the session knows it; its row is named "running alone"."""
 
 Searches = Callable[[str, Problem], Search]
 """Makes what looks for the constants of a named decoder on a session."""
@@ -29,6 +34,7 @@ def entrants(
     *,
     params: Mapping[str, Mapping[str, Any]] | None = None,
     searches: Searches | None = None,
+    controls: Sequence[str] = (),
 ) -> list[Contender]:
     """List the contenders of one session.
 
@@ -47,17 +53,25 @@ def entrants(
         Constants in place of defaults, by decoder.
     searches
         Makes searches, if there are any.
+    controls
+        Names of ``CONTROLS``: rows that see what the mouse did and no spike.
 
     Returns
     -------
     list of Contender
-        Chance and the references, the identity graph in place of each graph decoder's own, with context what the
-        neighbours alone tell; then the decoders.
+        Chance and the references, the controls, with context what the neighbours alone tell, the identity graph in
+        place of each graph decoder's own; then the decoders.
+
+    Raises
+    ------
+    ConfigError
+        If the session does not know what a control is to see.
     """
     given = params or {}
     return [
         contender(CHANCE, REFERENCE),
         *(Contender(name, REFERENCE, estimator) for name, estimator in references.items()),
+        *(_behaviour_alone(name, problem) for name in controls),
         *_neighbours_alone(problem),
         *(_without_graph(name, given.get(name, {})) for name in decoders if has_graph(registry.get(name))),
         *(
@@ -72,6 +86,17 @@ def entrants(
 def has_graph(decoder: type[Any]) -> bool:
     """Whether a class of decoders has a graph as a parameter."""
     return "graph" in inspect.signature(decoder).parameters
+
+
+def _behaviour_alone(name: str, problem: Problem) -> Contender:
+    """Make a control that sees no spike."""
+    measures = tuple(measure for measure in CONTROLS[name] if measure in problem.behaviour)
+    if not measures:
+        raise ConfigError(
+            f"expected {' or '.join(CONTROLS[name])} for the control {name!r}; session {problem.session} holds "
+            f"{', '.join(problem.behaviour) or 'none of what the mouse did'}. Leave the control out (--control)."
+        )
+    return Contender(f"{name} alone", REFERENCE, BehaviourLogistic(), sees=measures)
 
 
 def _neighbours_alone(problem: Problem) -> list[Contender]:

@@ -18,6 +18,7 @@ A message says what was expected, what came, and what to do about it::
     |-- DecoderError                   a fitted decoder that does not fit the question put to it
     |-- TrainingError                  a network whose loss is no longer finite, or a damaged checkpoint
     |-- OutputError                    a file that cannot be written: it exists, no folder, no permission, no space
+    |-- RemoteError                    a server that cannot be reached, refuses, or sends something else
     |-- WorkerError                    a worker process died
     |-- ClusterError                   no Ray cluster answers, it refuses, or its nodes do not fit the work
     |-- TrackingError                  a W&B run that could not be written; it is warned of and ends nothing
@@ -32,6 +33,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean ...?" with the nearest of the ``known`` names, or "" if none is near ``name``."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def brief(error: object, length: int = 300) -> str:
+    """Write out what another library raised, cut to ``length``: it may quote megabytes of a damaged file."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= length else f"{text[:length]} ..."
 
 
 class SpikesightError(Exception):
@@ -101,6 +108,20 @@ class TrainingError(SpikesightError):
 
 class OutputError(SpikesightError, OSError):
     """A file that cannot be written: it exists already, or there is no folder, permission or space for it."""
+
+
+class RemoteError(SpikesightError):
+    """A server that cannot be reached, refuses, or sends something else than it announced.
+
+    Attributes
+    ----------
+    status
+        The HTTP status it answered with; None if it did not answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class WorkerError(SpikesightError):

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spikesight import metrics, schema
 from spikesight.data.arrays import to_arrays
+from spikesight.data.behaviour import behaviour_arrays
 from spikesight.data.context import FIRST_START, LAST_START, PLACE, context_of, describe_context
 from spikesight.data.timeline import places, stretches, trial_step
 from spikesight.detrending import Detrending
@@ -62,6 +63,8 @@ class Problem:
         Start of the first and of the last presentation in each row of ``X``, in seconds (n_trials,).
     detrending
         How slow drift is taken away inside each fold; None leaves it.
+    behaviour
+        What the mouse did, by name, (n_trials, n_bins); NaN where not known. Controls see it, and no spikes.
     """
 
     session: str
@@ -79,6 +82,11 @@ class Problem:
     first_start: NDArray[np.float64]
     last_start: NDArray[np.float64]
     detrending: Detrending | None = None
+    behaviour: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def shown_to(self, contender: Contender) -> NDArray[Any]:
+        """Give what a contender sees of each trial: spikes, or what the mouse did (n_trials, n_bins, n_measures)."""
+        return np.stack([self.behaviour[name] for name in contender.sees], axis=2) if contender.sees else self.X
 
     @property
     def own_bins(self) -> NDArray[np.bool_]:
@@ -209,6 +217,7 @@ def as_problem(dataset: xr.Dataset, session: str | None = None, detrending: Detr
         context=context,
         place=dataset[PLACE].to_numpy() if any(context) else places(arrays.groups, started),
         detrending=detrending,
+        behaviour=behaviour_arrays(dataset),
         **{name: times.to_numpy().astype(np.float64) for name, times in extent.items()},
     )
 
@@ -253,16 +262,17 @@ def run_fold(
     train, test = rows
     gap = gap_of(splitter)
     stretch = problem.stretches(gap)
+    shown = problem.shown_to(contender)
     begun = time.perf_counter()
     fitted = fit_fold(
         contender,
-        problem.X,
+        shown,
         problem.y,
         stretch,
         train,
         gap=gap,
         seed=seed,
-        detrending=problem.detrending,
+        detrending=None if contender.sees else problem.detrending,
         unit_ids=problem.unit_ids,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
@@ -272,7 +282,7 @@ def run_fold(
 
     y_test = problem.y[test]
     begun = time.perf_counter()
-    X_test = fitted.prepare(problem.X[test], test, stretch[test])
+    X_test = fitted.prepare(shown[test], test, stretch[test])
     predicted = np.asarray(decoder.predict(X_test))
     predict_seconds = time.perf_counter() - begun
     scores = metrics.class_scores(decoder, X_test)
@@ -292,7 +302,7 @@ def run_fold(
         "n_train": len(train),
         "n_test": len(test),
         "n_classes": len(np.unique(problem.y)),
-        "n_units": n_units,
+        "n_units": 0 if contender.sees else n_units,
         "n_bins": n_bins,
         "fit_seconds": fit_seconds,
         "predict_seconds": predict_seconds,

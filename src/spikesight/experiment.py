@@ -11,27 +11,24 @@ import xarray as xr
 
 from spikesight.benchmark import Benchmark
 from spikesight.cluster import LOCAL, connected, describe_cluster
-from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
-from spikesight.data.context import own_bins
-from spikesight.data.simulation import GroundTruth, truth_path
+from spikesight.config import BenchmarkConfig
+from spikesight.data.location import check_public, find, is_streamed
 from spikesight.decoders import registry
-from spikesight.decoders.on_bins import OnBins
-from spikesight.decoders.oracle import Oracle
 from spikesight.detrending import Detrending
 from spikesight.entrants import CHANCE, Searches
 from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
 from spikesight.evaluation import Problem
 from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
+from spikesight.places import Place, is_session_id, resolved
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
-from spikesight.schema import TIME, UNIT
 from spikesight.search_folder import SearchFolder
 from spikesight.search_record import winners
 from spikesight.search_space import with_changes
-from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
+from spikesight.session_feed import READING, SessionFeed, describe_session, write_panels
 from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
 from spikesight.tracked_run import require_wandb, tracked
@@ -49,8 +46,6 @@ BEST_HEADER: Final = (
     "# On the sessions of the search itself this is no fair test: the winner of one fold was chosen on trials that\n"
     "# other folds test on. results.parquet has the fair scores. On other sessions it is fair.\n"
 )
-
-NO_SPIKE_TIMES: Final = "the file holds spike counts, not spike times"
 
 
 def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, resume: bool = False) -> Path:
@@ -80,10 +75,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     require_wandb(config.wandb)
     for name in config.decoders:
         registry.spec(name)
-    sources = tuple(path.expanduser().resolve() for path in config.sources)
-    missing = [str(path) for path in sources if not path.is_file()]
-    if missing:
-        raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
+    sources = _sources(config)
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
     searching = SEARCHED in config.selection
     address = config.ray or (LOCAL if searching else None)
@@ -109,9 +101,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             tell.note(describe_cluster())
         for text in _uneven_terms(config):
             tell.note(text)
-        run.write_provenance(describe_run(config.seed, sources))
-        datasets = _Datasets(asked, sources)
-        references = _describe_sessions(run, asked, datasets, tell)
+        datasets, references = _sessions(run, asked, sources, tell)
         benchmark = Benchmark(
             datasets,
             config.decoders,
@@ -127,14 +117,32 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             params=config.params,
             searches=_searches(config, tell, resume=resume) if searching else None,
             wandb=wandb,
+            controls=config.controls,
         )
-        tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
+        if not isinstance(datasets, SessionFeed):
+            tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
         try:
             benchmark.run(run, lambda done, total, row: tell.advance("decoding", done, total))
         finally:  # Ctrl-C too leaves the best so far
             _write_best(run, asked)
+        if isinstance(datasets, SessionFeed):
+            datasets.refuse_nothing()
         write_report(run.path)
     return run.path
+
+
+def _sources(config: BenchmarkConfig) -> tuple[Place, ...]:
+    """Make paths absolute. Raises FileFormatError if a file is missing, or an id is that of no public session."""
+    sources = tuple(resolved(place) for place in config.sources)
+    for place in sources:
+        if isinstance(place, str) and is_session_id(place) and is_streamed(place):
+            check_public(int(place))
+    missing = [str(place) for place in sources if isinstance(place, Path) and not place.is_file()]
+    if len(missing) == 1:
+        find(missing[0])
+    if missing:
+        raise FileFormatError(f"expected session files, there is none at {', '.join(missing)}. Check the paths.")
+    return sources
 
 
 def _refuse_unfinished_searches(run: RunDirectory) -> None:
@@ -198,9 +206,9 @@ def _uneven_terms(config: BenchmarkConfig) -> Iterator[str]:
 class _Datasets(Mapping[str, xr.Dataset]):
     """Binned sessions by id; those that fit are kept in memory."""
 
-    def __init__(self, config: BenchmarkConfig, sources: tuple[Path, ...]) -> None:
+    def __init__(self, config: BenchmarkConfig, sources: tuple[Place, ...]) -> None:
         self._config = config
-        self._path: dict[str, Path] = {}
+        self._path: dict[str, Place] = {}
         self._kept: dict[str, xr.Dataset] = {}
         self._sources = sources
         self.n_sources = len(sources)
@@ -239,6 +247,22 @@ class _Datasets(Mapping[str, xr.Dataset]):
         return len(self._path)
 
 
+def _sessions(
+    run: RunDirectory, config: BenchmarkConfig, sources: tuple[Place, ...], tell: Progress
+) -> tuple[_Datasets | SessionFeed, Mapping[str, Mapping[str, Any]]]:
+    """Write where numbers come from; read the sessions, or have them read one ahead where a server is asked.
+
+    The reference decoders of a feed are there when its sessions are.
+    """
+    if any(is_streamed(place) for place in sources):
+        run.write_provenance(describe_run(config.seed))
+        feed = SessionFeed(run, config, sources, tell)
+        return feed, feed.references
+    run.write_provenance(describe_run(config.seed, sources))
+    datasets = _Datasets(config, sources)
+    return datasets, _describe_sessions(run, config, datasets, tell)
+
+
 def _describe_sessions(
     run: RunDirectory, config: BenchmarkConfig, datasets: _Datasets, tell: Progress
 ) -> dict[str, dict[str, Any]]:
@@ -246,41 +270,10 @@ def _describe_sessions(
     cards: list[dict[str, Any]] = []
     references: dict[str, dict[str, Any]] = {}
     for loaded in datasets.load_all():
-        panels, left_out = _panels(loaded)
-        if panels:
-            run.write_json(panels_file(loaded.session_id), {"session_id": loaded.session_id, **panels})
-        card = session_card(loaded.dataset)
-        cards.append({**card, "session_id": loaded.session_id, "panels_left_out": left_out})
-        tell.advance("reading sessions", len(cards), datasets.n_sources)
-        for area in sorted(set(config.areas or ()) - set(card["units_per_area"])):
-            tell.note(f"session {loaded.session_id} has no unit in {area}")
-        oracle = _oracle(loaded, config, tell)
-        if oracle is not None:
-            references[loaded.session_id] = {"oracle": oracle}
+        described = describe_session(loaded, config, tell)
+        write_panels(run, described)
+        cards.append(described.card)
+        tell.advance(READING, len(cards), datasets.n_sources)
+        references[loaded.session_id] = described.references
     run.write_json(SESSIONS, cards)
     return references
-
-
-def _oracle(loaded: LoadedSource, config: BenchmarkConfig, tell: Progress) -> Oracle | OnBins | None:
-    """Make the reference that knows the truth, if the truth of a simulated session lies beside its file."""
-    file = truth_path(loaded.path)
-    if loaded.trials is None or not file.is_file():
-        return None
-    dataset, trials = loaded.dataset, loaded.trials
-    if config.detrend is not None:
-        tell.note(f"no oracle for {loaded.path.name}: it knows counts as they were fired, not detrended ones")
-        return None
-    by_presentation = isinstance(dataset.attrs["window"], str)
-    if trials.stimulus != DEFAULT_STIMULUS or trials.target != "frame" or not by_presentation:
-        tell.note(f"no oracle for {loaded.path.name}: it knows frames of natural scenes in bins over each presentation")
-        return None
-    own = own_bins(dataset)
-    oracle = Oracle.from_truth(GroundTruth.load(file), dataset[UNIT].to_numpy(), n_bins=len(own))
-    return oracle if len(own) == dataset.sizes[TIME] else OnBins(oracle, own)
-
-
-def _panels(loaded: LoadedSource) -> tuple[dict[str, Any], dict[str, str]]:
-    """Make the panels that need spike times, or say why they are left out."""
-    if loaded.trials is None:
-        return {}, {"raster": NO_SPIKE_TIMES, "rates": NO_SPIKE_TIMES}
-    return {"raster": raster_excerpt(loaded.trials), "rates": area_rates(loaded.trials)}, {}

@@ -117,6 +117,9 @@ class Contender:
         What looks for constants.
     given
         Names of constructor parameters that were given in place of defaults.
+    sees
+        Names of what the mouse did (`spikesight.schema.BEHAVIOUR_UNITS`) that it is shown in place of spikes; empty:
+        spikes.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Contender:
     candidates: tuple[Mapping[str, Any], ...] = ({},)
     search: Search | None = None
     given: tuple[str, ...] = ()
+    sees: tuple[str, ...] = ()
 
     @property
     def n_compared(self) -> int:

@@ -17,6 +17,8 @@ from spikesight.decoders.storage import load_decoder
 from spikesight.detrending import FittedDetrending
 from spikesight.errors import DecoderError
 from spikesight.evaluation import as_problem
+from spikesight.places import Place
+from spikesight.progress import Progress
 from spikesight.schema import START, TRIAL
 from spikesight.sources import load_source
 from spikesight.tracking import CONFIG
@@ -26,7 +28,7 @@ RUN_DEPTH: Final = 2
 NEW: Final = "new"
 
 
-def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
+def predict_file(decoder: Path, file: Place, *, progress: Progress | None = None) -> pd.DataFrame:
     """Decode every trial of a file.
 
     Trials are selected and binned as in the benchmark that stored the decoder, with its context, and its units are
@@ -38,7 +40,9 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
     decoder
         Folder of a stored decoder, inside its run directory.
     file
-        NWB, ``.npz`` or ``.nc``.
+        NWB, ``.npz`` or ``.nc``; or the id of a public session, or the address of an NWB file.
+    progress
+        Hears how far the reading from a server is.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def predict_file(decoder: Path, file: Path) -> pd.DataFrame:
         needs it.
     """
     fitted, meta = load_decoder(decoder)
-    source = load_source(file, _config(decoder, file))
+    source = load_source(file, _config(decoder, file), progress)
     dataset = align_units(source.dataset, meta["unit_ids"])
     trials = dataset[TRIAL].to_numpy()
     roles = _roles(trials, meta["trials"] if source.session_id == meta["session"] else {})
@@ -102,7 +106,7 @@ def _roles(trials: NDArray[Any], stored: Mapping[str, Sequence[int]]) -> NDArray
     return roles.astype(str)
 
 
-def _config(decoder: Path, file: Path) -> BenchmarkConfig:
+def _config(decoder: Path, file: Place) -> BenchmarkConfig:
     """Take the options of the decoder's run: they say how its trials were selected and binned."""
     kept = decoder.resolve().parents[RUN_DEPTH - 1] / CONFIG
     if not kept.is_file():

@@ -14,6 +14,9 @@ class Progress(Protocol):
     def advance(self, task: str, done: int, total: int) -> None:
         """Hear that ``done`` of the ``total`` steps of ``task`` are finished."""
 
+    def transfer(self, task: str, done: int, total: int) -> None:
+        """Hear that ``done`` of the ``total`` bytes of ``task`` are here."""
+
     def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:
         """Hear of a search: candidates so far, of ``total`` at most, and the time left (s; None: no limit)."""
 
@@ -25,6 +28,9 @@ class Silent:
         """Say nothing."""
 
     def advance(self, task: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def transfer(self, task: str, done: int, total: int) -> None:
         """Say nothing."""
 
     def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:

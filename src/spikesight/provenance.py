@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +43,7 @@ LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn", "torch")
 """Packages whose release may change what a decoder predicts."""
 
 
-def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]:
+def describe_run(seed: int, inputs: Iterable[str | Path | Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Describe this process and its inputs, JSON-able.
 
     Parameters
@@ -51,7 +51,7 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
     seed
         Seed of everything random in the run.
     inputs
-        Files that the run reads.
+        Files that the run reads; of one on a server, what tells it from others (`spikesight.data.location.identity`).
 
     Returns
     -------
@@ -80,7 +80,7 @@ def describe_run(seed: int, inputs: Iterable[str | Path] = ()) -> dict[str, Any]
             "memory_bytes": memory_bytes(),
         },
         "command_line": list(sys.argv),
-        "inputs": [identify_file(path) for path in inputs],
+        "inputs": [dict(one) if isinstance(one, Mapping) else identify_file(one) for one in inputs],
     }
 
 

@@ -54,6 +54,7 @@ def methods(record: RunRecord) -> list[str]:
         f"Test trials: {_set_aside(record)} Everything that is fitted saw training trials only; a test trial was read "
         "once, to be scored.",
         *_context_and_drift(record.results),
+        *_behaviour(record),
         *filter(None, (_constants(record.results), describe_search(record))),
         f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
         f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
@@ -140,6 +141,23 @@ def _context_and_drift(results: pd.DataFrame) -> list[str]:
             f"Drift: the running mean of square-root counts over the {which} was taken away inside each fold, from "
             "training rows that of training rows and from test rows that of test rows, without labels."
             + ("" if causal else " An experiment under way does not know later trials: it has the causal form.")
+        )
+    return [" ".join(sentences)] if sentences else []
+
+
+def _behaviour(record: RunRecord) -> list[str]:
+    """Say which trials were chosen by running, and what the rows are that see no spike."""
+    sentences = []
+    state = str(record.config.get("running") or "all")
+    if state != "all":
+        speed = "1 cm/s or more" if state == "running" else "less than 1 cm/s"
+        sentences.append(f"Only {state} trials: the mean speed over the presentation is {speed}.")
+    controls = [f"'{name} alone'" for name in record.config.get("controls") or ()]
+    if controls:
+        sentences.append(
+            f"{' and '.join(controls)} saw what the mouse did in each bin (running speed, the pupil's size and place, "
+            "as far as known) and no spike, on the same trials and folds: logistic regression with the constants it "
+            "comes with. What is missing is filled in from training trials; drift was not taken away from it."
         )
     return [" ".join(sentences)] if sentences else []
 

@@ -64,6 +64,10 @@ class RunPlan:
         self._session: dict[str, str] = {}
         self._too_late: list[tuple[str, Cell]] = []
 
+    def expect(self, n_cells: int, n_sessions: int) -> None:
+        """Hear of the cells of the next session; ``n_sessions`` that follow are taken to have as many."""
+        self._total = len(self.parts) + n_cells * (1 + n_sessions)
+
     def missing(self, session: str, cells: list[Cell], areas: Mapping[Any, str]) -> Iterator[Cell]:
         """Give the cells of a session that are not finished, slow ones first, until it is too late to begin another."""
         self.parts += [cell.part for cell in cells]
@@ -113,6 +117,12 @@ def failure_row(cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[s
     """Say which cell failed, and why: ``FAILURE_COLUMNS``."""
     values = (session, cell.contender.name, cell.contender.selection, cell.fold, seed, outcome.error)
     return dict(zip(FAILURE_COLUMNS, values, strict=True))
+
+
+def lost_session_row(session: str, seed: int, error: Exception) -> dict[str, Any]:
+    """Say which session could not be decoded at all, and why: no decoder, no fold."""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return dict(zip(FAILURE_COLUMNS, (session, None, None, None, seed, reason), strict=True))
 
 
 def _write(run: RunDirectory, cell: Cell, session: str, seed: int, outcome: Outcome) -> dict[str, Any]:

@@ -25,6 +25,15 @@ REQUIRED_COORDS: Final = {TARGET: TRIAL, BLOCK: TRIAL, REPEAT: TRIAL, START: TRI
 
 UNITS_OF_MEASURE: Final = {START: "s", STOP: "s", TIME: "s", SPIKE_COUNTS: "spikes"}
 
+RUNNING_SPEED: Final = "running_speed"
+PUPIL_AREA: Final = "pupil_area"
+PUPIL_X: Final = "pupil_x"
+PUPIL_Y: Final = "pupil_y"
+BEHAVIOUR_UNITS: Final = {RUNNING_SPEED: "cm/s", PUPIL_AREA: "pixel^2", PUPIL_X: "pixel", PUPIL_Y: "pixel"}
+"""Coordinates along trial of what the mouse did, where it is known (NaN where not): means over the presentation."""
+BY_BIN: Final = "_by_bin"
+"""Ending of the same measures along (trial, time): means over each bin."""
+
 BLANK_FRAME: Final = -1
 
 

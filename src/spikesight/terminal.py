@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ VALIDATION_COLUMNS: Final = {
     "seconds": "seconds",
 }
 """Scores that a terminal shows, and what it calls them."""
+MANY_AREAS: Final = 12
+"""Most areas that a terminal has columns for."""
 
 
 def leaderboard_tables(record: RunRecord) -> list[Table]:
@@ -99,7 +101,7 @@ def _by_session(per_session: pd.DataFrame) -> Table:
         first = rows.iloc[0]
         by_decoder = rows.set_index("decoder")
         values = [_accuracy(by_decoder.loc[name]) if name in by_decoder.index else "-" for name in order]
-        head = [str(session), f"{first['n_units']:,}", f"{first['n_trials']:,}", _percent(first["chance"])]
+        head = [str(session), f"{rows['n_units'].max():,}", f"{first['n_trials']:,}", _percent(first["chance"])]
         table.add_row(*(Text(cell) for cell in [*head, *values]))
     return table
 
@@ -145,16 +147,28 @@ def print_run(run: Path, *, as_json: bool = False) -> int:
             out.print(table)
             out.print()
         out.print(Text(f"report: {report}"), soft_wrap=True)
-    if record.failures:
-        first = record.failures[0]
-        console(stderr=True).print(
-            Text(
-                f"error: {len(record.failures)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
-                f"fold {first['fold']} of session {first['session']}: {first['error']}. "
-                f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
-            )
-        )
+    for text in _trouble(record, run):
+        console(stderr=True).print(Text(text))
     return int(bool(record.failures))
+
+
+def _trouble(record: RunRecord, run: Path) -> Iterator[str]:
+    """Say which sessions and fits are missing."""
+    lost = [failure for failure in record.failures if failure["decoder"] is None]
+    failed = [failure for failure in record.failures if failure["decoder"] is not None]
+    if lost:
+        names = ", ".join(str(failure["session"]) for failure in lost)
+        yield (
+            f"error: {len(lost)} sessions were left out ({names}), the first because of {lost[0]['error']} Start the "
+            "same command again to try them once more; what is finished is kept."
+        )
+    if failed:
+        first = failed[0]
+        yield (
+            f"error: {len(failed)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
+            f"fold {first['fold']} of session {first['session']}: {first['error']}. "
+            f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
+        )
 
 
 def print_connectivity(run: Path, *, as_json: bool = False) -> None:
@@ -234,23 +248,26 @@ def _cell(value: Any) -> str:
     return _or_dash(value, ".3g") if isinstance(value, float) else str(value)
 
 
-def print_inspection(found: Mapping[str, Any]) -> None:
-    """Write what a file holds."""
-    if found["kind"] == "counts":
-        print_card(found)
+def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_json: bool = False) -> None:
+    """Write the public sessions, one a line."""
+    if as_json:
+        print_json(sessions)
         return
-    out = console()
-    out.print(Text(f"session {found['session_id']} ({found['session_type'] or 'type not given'}), {found['source']}"))
-    dropped = _listed(found["dropped_units"])
-    out.print(Text(f"{found['n_units']:,} units, {found['n_spikes']:,} spikes; dropped by filters: {dropped}"))
-    out.print(Text(f"units per area: {_listed(found['units_per_area'])}"))
-    extras = [name for name in ("running", "pupil") if found[name]]
-    out.print(Text(f"{found['n_invalid_times']} invalid times; also holds: {', '.join(extras) or 'nothing else'}"))
-    rows = [{**row, "columns": ", ".join(row["columns"])} for row in found["stimuli"]]
-    for row in rows:
-        row["seconds each"] = "-" if row["duration"] is None else f"{row['duration']:.3g}"
-    out.print()
-    out.print(table_of(rows, "Stimuli", columns=("stimulus", "n_presentations", "seconds each", "columns")))
+    areas = sorted({name for session in sessions for name in session["default_units_per_area"]})
+    if len(areas) > MANY_AREAS:  # of all areas that have names, those of visual cortex; the others are in the JSON
+        areas = [name for name in areas if name.startswith("VIS")]
+    rows = [
+        {
+            **session,
+            "type": session["session_type"],
+            "age": session["age_in_days"],
+            "line": session["genotype"].split("/")[0],
+            **{name: session["default_units_per_area"].get(name, "-") for name in areas},
+        }
+        for session in sessions
+    ]
+    title = f"{len(rows)} sessions; units that the default filters keep per area ({source})"
+    console().print(table_of(rows, title, columns=("session_id", "type", "sex", "age", "line", *areas)))
 
 
 def print_card(card: Mapping[str, Any]) -> None:
@@ -259,10 +276,8 @@ def print_card(card: Mapping[str, Any]) -> None:
     out.print(Text(f"session {card['session_id']}: {card['target']} of {card['stimulus']}, {card['source']}"))
     low, _, high = card["repeats"]
     out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {low} to {high} repeats each"))
-    out.print(Text(f"{card['n_bins']} bins; {card['n_units']:,} units: {_listed(card['units_per_area'])}"))
-    out.print(
-        Text(f"dropped units: {_listed(card['dropped_units'])}; dropped trials: {_listed(card['dropped_trials'])}")
-    )
+    out.print(Text(f"{card['n_bins']} bins; {card['n_units']:,} units: {listed(card['units_per_area'])}"))
+    out.print(Text(f"dropped units: {listed(card['dropped_units'])}; dropped trials: {listed(card['dropped_trials'])}"))
     if "out" in card:
         out.print(Text(f"wrote {card['out']}"), soft_wrap=True)
 
@@ -335,7 +350,8 @@ def _ranges(space: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _listed(counts: Mapping[str, Any]) -> str:
+def listed(counts: Mapping[str, Any]) -> str:
+    """Write names with their numbers in one line."""
     return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
 
 

@@ -11,7 +11,18 @@ from typing import Any, Final, Self
 import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +43,19 @@ def console(*, stderr: bool = False) -> Console:
     return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
 
 
+class _AmountColumn(ProgressColumn):
+    """Steps of work, or bytes and bytes per second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps, self._bytes, self._speed = MofNCompleteColumn(), DownloadColumn(), TransferSpeedColumn()
+
+    def render(self, task: Task) -> Text:
+        if not task.fields.get("is_transfer"):
+            return self._steps.render(task)
+        return Text.assemble(self._bytes.render(task), " ", self._speed.render(task))
+
+
 class TerminalProgress:
     """Bars, and the candidates of a search, on stderr; a line now and then where that is no terminal.
 
@@ -44,13 +68,14 @@ class TerminalProgress:
         self._live: Live | None = None
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._transfers: dict[str, tuple[float, int]] = {}
         self._last = time.monotonic()
         self._told: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self._redirected.__enter__()
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (TextColumn("{task.description:<18}"), BarColumn(), _AmountColumn(), TimeElapsedColumn())
             self._bars = Progress(*columns, console=self._console)
             self._live = Live(self._bars, console=self._console, refresh_per_second=4)
             self._live.start()
@@ -76,6 +101,22 @@ class TerminalProgress:
             self._bars.update(self._tasks[task], completed=done, total=total)
         elif done == total or (done > 1 and self._is_time()):
             self.note(f"{task}: {done} of {total}")
+
+    def transfer(self, task: str, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` bytes of ``task`` are here, and how fast they come.
+
+        Bytes that were here at first do not count for the speed.
+        """
+        if self._bars is not None:
+            if task not in self._tasks:
+                self._tasks[task] = self._bars.add_task(task, total=total, completed=done, is_transfer=True)
+            self._bars.update(self._tasks[task], completed=done, total=total)
+            return
+        now = time.monotonic()
+        began, at_first = self._transfers.setdefault(task, (now, done))
+        if done == total or self._is_time():
+            speed = max(done - at_first, 0) / 1e6 / max(now - began, 1e-3)
+            self.note(f"{task}: {done / 1e6:.1f} of {total / 1e6:.1f} MB, {speed:.1f} MB/s")
 
     def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:
         """Show the candidates at work and the best ones, and the time left."""

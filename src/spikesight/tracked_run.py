@@ -17,6 +17,7 @@ from spikesight.errors import ConfigError
 from spikesight.figures.confusion import count_confusions, plot_confusion_matrix
 from spikesight.figures.leaderboard import plot_leaderboard
 from spikesight.leaderboard import is_competing
+from spikesight.places import name_of
 from spikesight.progress import Progress
 from spikesight.provenance import describe_run
 from spikesight.run_record import RunRecord, read_run
@@ -113,7 +114,7 @@ def _settings(config: BenchmarkConfig, folder: Path, name: str) -> WandbSettings
         run=name,
         config={
             "benchmark": {key: value for key, value in asked.items() if key not in _PRIVATE},
-            "sources": [path.name for path in config.sources],
+            "sources": [name_of(place) for place in config.sources],
             **{key: about[key] for key in told},
         },
     )

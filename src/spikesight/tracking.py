@@ -32,7 +32,9 @@ FINAL: Final = (RESULTS, SUMMARY)
 """Files that say that a run has come to a result."""
 LOCK: Final = ".lock"
 
-MAY_CHANGE: Final = ("jobs", "out", "ray", "time_limit", "wandb", "wandb_project", "wandb_entity")
+MAY_CHANGE: Final = (
+    *("jobs", "out", "ray", "time_limit", "wandb", "wandb_project", "wandb_entity", "archive", "keep_files"),
+)
 """Options that do not change any number, so that a run may be resumed with others."""
 
 
@@ -151,12 +153,22 @@ class RunDirectory:
         """Write ``provenance.json``; what earlier runs in this directory left there moves to its ``earlier`` list."""
         earlier: list[Any] = []
         if (self.path / PROVENANCE).exists():
-            try:
-                last = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise RunDirectoryError(f"{self.path / PROVENANCE} is damaged: {error}. Delete it.") from error
+            last = self._provenance()
             earlier = [*last.pop("earlier", []), last]
         self.write_json(PROVENANCE, {**provenance, "earlier": earlier})
+
+    def add_input(self, identity: Mapping[str, Any]) -> None:
+        """Add a file that was read to the ``inputs`` of ``provenance.json``."""
+        provenance = self._provenance()
+        inputs = [*provenance.get("inputs", []), dict(identity)]
+        self.write_json(PROVENANCE, {**provenance, "inputs": inputs})
+
+    def _provenance(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.path / PROVENANCE).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunDirectoryError(f"{self.path / PROVENANCE} is damaged: {error}. Delete it.") from error
+        return found
 
     def _refuse_foreign(self) -> None:
         """Leave a directory of something else as it is."""

@@ -10,6 +10,9 @@ from spikesight import cli_options as options
 def tune(
     files: options.Files = None,
     decoder: Annotated[str, typer.Option(help="Name, or several: mlp,st-gat. See `spikesight decoders`.")] = "fa-lda",
+    sessions: options.Sessions = None,
+    source: options.Source = None,
+    keep_files: options.KeepFiles = None,
     config: options.ConfigFile = None,
     assignments: options.Assign = None,
     search: options.Search = None,
@@ -44,7 +47,8 @@ def tune(
     Candidates are compared on inner folds of the training trials; the test trials of an outer fold are read once, with
     its winner. `spikesight decoders NAME` shows what is searched.
     """
-    question = {"sources": files or None, "stimulus": stimulus, "target": options.names(target), "blanks": blanks}
+    asked = options.question(files, sessions, source, keep_files, stimulus)
+    question = {**asked, "target": options.names(target), "blanks": blanks}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
     drift = {"context": context, "detrend": detrend}
     units = {"areas": options.names(areas, several=True), "quality": quality}

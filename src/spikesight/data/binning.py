@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.data.behaviour import behaviour_coords
 from spikesight.data.counting import count_ragged, count_spikes
 from spikesight.data.dataset import make_dataset, unit_coords
 from spikesight.data.presentations import Trials
@@ -49,7 +50,7 @@ def bin_spikes(
     xarray.Dataset
         ``spike_counts`` with dims (trial, time, unit), in the smallest of uint8, uint16, uint32 that holds the largest
         count. ``time`` is the beginning of each bin in seconds from ``start_time`` (with ``n_bins``: for the median
-        duration).
+        duration). What the session knows of running and the pupil is along (see `spikesight.data.behaviour`).
 
     Raises
     ------
@@ -85,7 +86,8 @@ def bin_spikes(
         "bin_size": float("nan") if bin_size is None else float(bin_size),
         "window": "presentation" if window is None else [float(window[0]), float(window[1])],
     }
-    return make_dataset(counts, time, trials.table, trials.session.units, attrs)
+    dataset = make_dataset(counts, time, trials.table, trials.session.units, attrs)
+    return dataset.assign_coords(behaviour_coords(trials.session, trials.table, edges))
 
 
 def bin_periods(session: Session, periods: pd.DataFrame, bin_size: float) -> xr.DataArray:

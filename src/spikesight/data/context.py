@@ -78,6 +78,15 @@ def add_context(dataset: xr.Dataset, previous: int = 1, following: int = 1) -> x
     shift = step if np.isfinite(step) else _spacing(time) * n_bins
     coords: dict[Any, Any] = {name: coord.variable for name, coord in own.coords.items() if TIME not in coord.dims}
     coords |= {
+        name: (
+            (TRIAL, TIME),
+            np.concatenate([coord.transpose(TRIAL, TIME).to_numpy()[rows + offset] for offset in offsets], axis=1),
+            coord.attrs,
+        )
+        for name, coord in dataset.coords.items()
+        if set(coord.dims) == {TRIAL, TIME}
+    }
+    coords |= {
         TIME: (TIME, (time + shift * offsets[:, None]).ravel(), {"units": UNITS_OF_MEASURE[TIME]}),
         PRESENTATION: (TIME, np.repeat(offsets, n_bins)),
         PLACE: (TRIAL, place[rows]),

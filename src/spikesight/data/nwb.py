@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spikesight.data.nwb_file import DatasetSource, NwbFile, as_text, dataset, member, read_text, read_values
+from spikesight.data.location import Located, find
+from spikesight.data.nwb_file import NwbFile, OpenableNwb, as_text, dataset, member, read_text, read_values
+from spikesight.data.nwb_remote import RemoteNwbFile
 from spikesight.data.nwb_tables import LazyTables, ragged_column, read_intervals, read_table
+from spikesight.data.public_source import RemoteFile, Source
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.data.unit_filters import UnitFilters
 from spikesight.errors import FileFormatError
+from spikesight.progress import Progress
 
 UNKNOWN_AREAS: Final = frozenset({"", "None"})
 """What the files write where a channel lies in no structure; AllenSDK takes the same two as missing."""
@@ -36,11 +40,17 @@ _JOINED: Final = {
 """What a unit is told of its peak channel: the electrodes' column, and its name among the units (AllenSDK's)."""
 
 
-def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = UnitFilters()) -> Session:  # noqa: B008
+def read_session(
+    path: str | os.PathLike[str] | int | RemoteFile,
+    *,
+    filters: UnitFilters | None = UnitFilters(),  # noqa: B008
+    source: Source = "s3",
+    progress: Progress | None = None,
+) -> Session:
     """Read a session from an NWB 2 file; spikes and presentations are read later, when they are asked for.
 
     Read at once: the plain columns of the units table, electrodes, invalid times, subject, and running speed and
-    pupil area where present (some MB). Read on demand, opening the file anew: ``spike_times`` per unit or in few
+    pupil where present (some MB). Read on demand, opening the file anew: ``spike_times`` per unit or in few
     large stretches, each table of ``stimulus_presentations``, ``spike_amplitudes`` and ``mean_waveforms``. The session
     can be pickled. Interval tables lose the ending ``_presentations`` of their name; their columns ``tags`` and
     ``timeseries`` are not read.
@@ -52,10 +62,15 @@ def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = 
     ----------
     path
         An NWB 2 file, in the layout of AllenSDK or any other with a units table; columns that are missing are
-        optional, but for the spike times.
+        optional, but for the spike times. Its path; the id of a public session; or an address (``s3://bucket/key``,
+        ``https://``, ``dandi:000021/<session>``). Of a file on a server only what is needed is read.
     filters
         Quality filters on units; None keeps all. What each removed is in ``dropped_units`` of the session; a filter
         whose column the file lacks is not in ``unit_filters``.
+    source
+        Where a public session is read that is named by its id: ``"s3"`` (the Allen Institute's bucket) or ``"dandi"``.
+    progress
+        Hears how far the reading from a server is.
 
     Raises
     ------
@@ -66,13 +81,15 @@ def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = 
         If no unit passes the filters; says which filter removed how many.
     UnitIdsError
         If a unit id occurs more than once.
+    RemoteError
+        If a server cannot be reached, refuses, or sends something else than it announced.
     """
-    file = NwbFile.at(path)
+    file = _file(path if isinstance(path, RemoteFile) else find(path, source), progress)
     with file.open() as root:
         table = _group(root, "/units")
         if table is None:
             raise FileFormatError(
-                f"expected a units table (sorted spikes) in {file.path}, it holds {sorted(root)}. "
+                f"expected a units table (sorted spikes) in {file.name}, it holds {sorted(root)}. "
                 "Files of one probe's LFP have none; give the session's file."
             )
         id_column = dataset(table, "id")
@@ -80,14 +97,14 @@ def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = 
         spike_times = None if id_column is None else _ragged(file, table, "spike_times", ids)
         if spike_times is None:
             raise FileFormatError(
-                f"expected units/id, units/spike_times and units/spike_times_index in {file.path}, "
+                f"expected units/id, units/spike_times and units/spike_times_index in {file.name}, "
                 f"units has {sorted(table)}. Decoding needs the spike times of each unit."
             )
         channels = _read_channels(root)
         every_unit = _join_channels(read_table(table, "unit_id"), _peak_rows(table, channels), channels)
         units, dropped = (every_unit, {}) if filters is None else filters.apply(every_unit)
         return Session(
-            session_id=read_text(root, "/general/session_id") or read_text(root, "/identifier") or file.path.stem,
+            session_id=read_text(root, "/general/session_id") or read_text(root, "/identifier") or file.stem,
             units=_complete(units),
             spike_times=spike_times.select(units.index.to_numpy()),
             stimulus_presentations=LazyTables(file, _interval_tables(root)),
@@ -100,10 +117,14 @@ def read_session(path: str | os.PathLike[str], *, filters: UnitFilters | None = 
             subject=_read_subject(root),
             session_type=read_text(root, "/general/stimulus"),
             start_time=read_text(root, "/timestamps_reference_time") or read_text(root, "/session_start_time"),
-            source=str(file.path),
+            source=file.name,
             dropped_units=dropped,
             unit_filters={} if filters is None else {name: getattr(filters, name) for name in dropped},
         )
+
+
+def _file(located: Located, progress: Progress | None) -> OpenableNwb:
+    return RemoteNwbFile.at(located, progress) if isinstance(located, RemoteFile) else NwbFile.at(located)
 
 
 def _group(root: h5py.File, path: str) -> h5py.Group | None:
@@ -177,17 +198,17 @@ def _complete(units: pd.DataFrame) -> pd.DataFrame:
     return units.assign(**absent).drop(columns="valid_data", errors="ignore")
 
 
-def _ragged(file: NwbFile, table: h5py.Group, name: str, ids: NDArray[Any]) -> RaggedArray | None:
+def _ragged(file: OpenableNwb, table: h5py.Group, name: str, ids: NDArray[Any]) -> RaggedArray | None:
     """Find values per unit, to be read on demand; a waveform table without bounds has one row per unit."""
+    where = f"{table.name}/{name}"
     column = ragged_column(table, name, ids.size)
-    source = DatasetSource(file, f"{table.name}/{name}")
     if column is not None:
-        return RaggedArray(ids, column.starts, column.stops, source)
+        return RaggedArray(ids, column.starts, column.stops, file.values(where, column.data))
     data = dataset(table, name)
     if data is None or name != "waveform_mean" or data.ndim != 2 or len(data) != ids.size:
         return None
     rows = np.arange(ids.size)
-    return RaggedArray(ids, rows, rows + 1, source)
+    return RaggedArray(ids, rows, rows + 1, file.values(where, data))
 
 
 def _select(values: RaggedArray | None, units: pd.DataFrame) -> RaggedArray | None:
@@ -215,7 +236,7 @@ def _read_invalid_times(root: h5py.File) -> pd.DataFrame:
     table = read_intervals(root, path, "id")
     tags = ragged_column(group, "tags", len(table))
     rows: list[tuple[str, ...]] = [()] * len(table)
-    if tags is not None:
+    if tags is not None and h5py.check_string_dtype(tags.data.dtype) is not None and tags.data.ndim == 1:
         text = read_values(tags.data)
         rows = [tuple(text[low:high]) for low, high in zip(tags.starts, tags.stops, strict=True)]
     return table[["start_time", "stop_time"]].assign(tags=pd.Series(rows, index=table.index, dtype=object))
@@ -258,18 +279,34 @@ def _read_running(root: h5py.File) -> pd.DataFrame | None:
 
 
 def _read_pupil(root: h5py.File) -> pd.DataFrame | None:
-    """Read the pupil area: blinks taken out if the file has that, else raw, else from the fitted ellipses."""
+    """Read the pupil: its area with blinks taken out if the file has that, else raw, else from the fitted ellipses.
+
+    Its centre is that of the ellipses, if they are of the same moments; it is not known where the area is not (blinks).
+    """
+    fits = _group(root, "/processing/eye_tracking/pupil_ellipse_fits")
+    ellipses = pd.DataFrame() if fits is None else read_table(fits, "id").select_dtypes("number")
+    pupil = _read_pupil_area(root, ellipses)
+    centre = {"timestamps": "time", "center_x": "x", "center_y": "y"}
+    if pupil is None or len(pupil) != len(ellipses) or not set(centre) <= set(ellipses):
+        return pupil
+    known = [ellipses[name].to_numpy(np.float64) for name in centre]
+    if not np.allclose(known[0], pupil["time"], rtol=0, atol=1e-3, equal_nan=True):
+        return pupil
+    seen = pupil["area"].notna().to_numpy()
+    return pupil.assign(x=np.where(seen, known[1], np.nan), y=np.where(seen, known[2], np.nan))
+
+
+def _read_pupil_area(root: h5py.File, ellipses: pd.DataFrame) -> pd.DataFrame | None:
     for module in ("filtered_gaze_mapping", "raw_gaze_mapping"):
         series = _read_series(root, f"/processing/{module}/pupil_area")
         if series is not None:
             return pd.DataFrame({"time": series[0], "area": series[1]})
-    fits = _group(root, "/processing/eye_tracking/pupil_ellipse_fits")
-    table = pd.DataFrame() if fits is None else read_table(fits, "id")
-    if not {"timestamps", "width", "height"} <= set(table):
+    if not {"timestamps", "width", "height"} <= set(ellipses):
         return None
     # A round pupil seen from the side is an ellipse whose larger half-axis is the radius (AllenSDK does the same).
-    radius = table[["width", "height"]].max(axis=1)
-    return pd.DataFrame({"time": table["timestamps"].to_numpy(), "area": np.pi * radius.to_numpy() ** 2})
+    radius = ellipses[["width", "height"]].max(axis=1).to_numpy()
+    with np.errstate(over="ignore"):
+        return pd.DataFrame({"time": ellipses["timestamps"].to_numpy(), "area": np.pi * radius**2})
 
 
 def _read_subject(root: h5py.File) -> Mapping[str, str]:

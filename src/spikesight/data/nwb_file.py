@@ -6,25 +6,47 @@ memory is taken for it.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from spikesight.errors import FileFormatError, SpikesightError
+from spikesight.data.memory import available_memory
+from spikesight.data.ragged import Source
+from spikesight.errors import FileFormatError, SpikesightError, brief
 
 MAX_COMPRESSION: Final = 2000
 """A chunked dataset may claim this many times the bytes it stores (deflate reaches 1032 on constant data) ..."""
-FREE_BYTES: Final = 64 * 2**20
+FREE_BYTES: Final = 16 * 2**20
 """... and anything up to this size, since chunks that hold fill values only are not stored."""
+SUSPICIOUS_COMPRESSION: Final = 100
+"""Recorded values are never compressed as well as this: then what is claimed must also fit into memory."""
 _MAX_LINKS: Final = 16
-_DAMAGE: Final = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-"""What h5py raises on damaged structures."""
+DAMAGE: Final = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
+"""What h5py raises on damaged structures, and on values that take more memory than there is."""
+
+
+class OpenableNwb(Protocol):
+    """An NWB file wherever it is, opened anew for every read, so that no handle outlives it and it can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def stem(self) -> str:
+        """Its name without folders and ending."""
+
+    def open(self) -> AbstractContextManager[h5py.File]:
+        """Open the file read-only."""
+
+    def values(self, name: str, found: Any) -> Source:
+        """Return what reads slices of the dataset ``found``, called ``name``, when the file is closed again."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +84,22 @@ class NwbFile:
         status = where.stat()
         file = cls(where, status.st_size, status.st_mtime_ns)
         with file.open() as root:
-            _check_version(root, where)
+            check_version(root, str(where))
         return file
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its path."""
+        return str(self.path)
+
+    @property
+    def stem(self) -> str:
+        """Its name without folders and ending."""
+        return self.path.stem
+
+    def values(self, name: str, found: Any) -> Source:
+        """Return what reads slices of the dataset ``name``."""
+        return DatasetSource(self, name)
 
     @contextmanager
     def open(self) -> Iterator[h5py.File]:
@@ -84,9 +120,9 @@ class NwbFile:
                 yield root
         except SpikesightError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise FileFormatError(
-                f"expected a whole NWB file, {self.path} ({self.size} bytes) could not be read: {error}. "
+                f"expected a whole NWB file, {self.path} ({self.size} bytes) could not be read: {brief(error)}. "
                 "If it is truncated or damaged, fetch it again."
             ) from error
 
@@ -95,14 +131,14 @@ class NwbFile:
 class DatasetSource:
     """Values of one dataset, read slice by slice; the file is open only during a read."""
 
-    file: NwbFile
+    file: OpenableNwb
     name: str
 
     def __getitem__(self, key: slice, /) -> NDArray[np.floating]:
         with self.file.open() as root:
             found = dataset(root, self.name)
             if found is None:
-                raise FileFormatError(f"expected a dataset {self.name} in {self.file.path}. Read the session again.")
+                raise FileFormatError(f"expected a dataset {self.name} in {self.file.name}. Read the session again.")
             return np.asarray(found[key])
 
 
@@ -154,8 +190,10 @@ def dataset(group: h5py.Group, path: str) -> Any:
         raise FileFormatError(f"{name}: expected a dataset, got a group.")
     if found.external:
         raise FileFormatError(f"{name} is stored in other files, which are not read for safety. Copy it into the file.")
-    if found.is_virtual and any(source.file_name != "." for source in found.virtual_sources()):
-        raise FileFormatError(f"{name} is a view of other files, which are not read for safety. Copy it into the file.")
+    if found.is_virtual:  # one that shows itself would end the process: HDF5 follows it without end
+        raise FileFormatError(
+            f"{name} is a view of other files or datasets, which are not read for safety. Copy it into the file."
+        )
     _check_size(found, name)
     return found
 
@@ -167,7 +205,7 @@ def is_column(found: Any) -> bool:
     try:
         kind = found.dtype.kind
         return found.ndim == 1 and (kind in "biuf" or h5py.check_string_dtype(found.dtype) is not None)
-    except _DAMAGE:  # a datatype without an equivalent in numpy
+    except DAMAGE:  # a datatype without an equivalent in numpy
         return False
 
 
@@ -210,9 +248,12 @@ def _check_size(found: Any, name: str) -> None:
     item = int(found.id.get_type().get_size())
     claimed = prod(found.shape) * item
     room = int(found.file.id.get_filesize())
-    if found.chunks is not None or found.is_virtual:
-        room = max(FREE_BYTES, MAX_COMPRESSION * int(found.id.get_storage_size()))
-        claimed = max(claimed, prod(found.chunks or ()) * item)
+    if found.chunks is not None:
+        stored = int(found.id.get_storage_size())
+        room = max(FREE_BYTES, MAX_COMPRESSION * stored)
+        claimed = max(claimed, prod(found.chunks) * item)
+        if claimed > FREE_BYTES and claimed > SUSPICIOUS_COMPRESSION * stored:
+            room = min(room, available_memory())
     if claimed > room:
         raise FileFormatError(
             f"{name} claims {claimed} bytes (shape {found.shape}), the file can hold at most {room}. "
@@ -220,7 +261,8 @@ def _check_size(found: Any, name: str) -> None:
         )
 
 
-def _check_version(root: h5py.File, path: Path) -> None:
+def check_version(root: h5py.File, path: str) -> None:
+    """Raise FileFormatError if ``root`` is not of NWB 2; ``path`` is what the message calls it."""
     version = root.attrs.get("nwb_version")
     if version is None:
         old = " (an NWB 1 file)" if "nwb_version" in set(root) else ""
@@ -234,7 +276,11 @@ def _check_version(root: h5py.File, path: Path) -> None:
 
 def _not_hdf5(path: Path) -> str:
     with path.open("rb") as stream:
-        head = stream.read(8)
+        return describe_foreign(str(path), stream.read(8))
+
+
+def describe_foreign(path: str, head: bytes) -> str:
+    """Say what a file is that is not HDF5, after its first 8 bytes."""
     if head.startswith(b"PK"):
         return f"expected an NWB (HDF5) file, {path} is a zip or .npz file. Counts in .npz are read by read_counts."
     came = f"starts with {head!r}" if head else "is empty"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spikesight.data.nwb_file import NwbFile, as_text, dataset, is_column, member, read_values
+from spikesight.data.nwb_file import OpenableNwb, as_text, dataset, is_column, member, read_values
 from spikesight.errors import FileFormatError
 
 
@@ -91,7 +91,7 @@ class LazyTables(Mapping[str, pd.DataFrame]):
         Name -> path of the table in the file.
     """
 
-    def __init__(self, file: NwbFile, groups: Mapping[str, str]) -> None:
+    def __init__(self, file: OpenableNwb, groups: Mapping[str, str]) -> None:
         self._file = file
         self._groups = dict(groups)
         self._tables: dict[str, pd.DataFrame] = {}

@@ -1,7 +1,7 @@
 """Values of unequal length per unit, read only when asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,24 @@ class Source(Protocol):
     """A contiguous store of values: a numpy array, or a dataset in a file."""
 
     def __getitem__(self, key: slice, /) -> NDArray[np.floating]: ...
+
+
+@runtime_checkable
+class DistantSource(Protocol):
+    """A store that takes long to answer, so that it is asked for several stretches at a time.
+
+    Attributes
+    ----------
+    read_gap
+        Unwanted values that are read rather than starting another read, in place of ``READ_GAP``.
+    """
+
+    read_gap: int
+
+    def __getitem__(self, key: slice, /) -> NDArray[np.floating]: ...
+
+    def stretches(self, bounds: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.floating]]:
+        """Read stretches of values, in this order."""
 
 
 class RaggedArray(Mapping[int, NDArray[np.floating]]):
@@ -101,12 +119,24 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
             return self._source[self._starts[0] : self._stops[-1]], offsets
         head = np.asarray(self._source[0:0])
         values = np.empty((int(offsets[-1]), *head.shape[1:]), head.dtype)
-        for rows in self._runs():
-            low = int(self._starts[rows[0]])
-            run = np.asarray(self._source[low : int(self._stops[rows].max())])
+        runs = self._runs()
+        for rows, run in zip(runs, self._read(runs), strict=True):
+            low = self._starts[rows[0]]
             for row in rows:
                 values[offsets[row] : offsets[row + 1]] = run[self._starts[row] - low : self._stops[row] - low]
         return values, offsets
+
+    def in_memory(self) -> "RaggedArray":
+        """Read all values, so that nothing is read later."""
+        values, offsets = self.flat()
+        return RaggedArray(list(self), offsets[:-1], offsets[1:], values)
+
+    def _read(self, runs: Sequence[NDArray[np.int64]]) -> Iterator[NDArray[np.floating]]:
+        """Read the stretches that runs of rows cover."""
+        bounds = [(int(self._starts[rows[0]]), int(self._stops[rows].max())) for rows in runs]
+        if isinstance(self._source, DistantSource):
+            return self._source.stretches(bounds)
+        return (np.asarray(self._source[low:high]) for low, high in bounds)
 
     def _runs(self) -> list[NDArray[np.int64]]:
         """Group rows, in storage order, into stretches that one read should cover."""
@@ -114,9 +144,10 @@ class RaggedArray(Mapping[int, NDArray[np.floating]]):
         order = filled[np.argsort(self._starts[filled], kind="stable")]
         runs: list[list[int]] = []
         begin = end = 0
+        gap = self._source.read_gap if isinstance(self._source, DistantSource) else READ_GAP
         for row in order:
             start, stop = int(self._starts[row]), int(self._stops[row])
-            if runs and start - end <= READ_GAP and stop - begin <= READ_LIMIT:
+            if runs and start - end <= gap and stop - begin <= READ_LIMIT:
                 runs[-1].append(int(row))
                 end = max(end, stop)
             else:

@@ -35,8 +35,9 @@ def write_running(nodes: NwbNodes, running: pd.DataFrame) -> None:
 def write_pupil(nodes: NwbNodes, pupil: pd.DataFrame) -> None:
     """Write both gaze mappings from ``time`` (s) and ``area`` (pixel^2).
 
-    A Session holds the pupil's area only. The other series are there, since AllenSDK reads a mapping whole or not at
-    all, and NaN, since they were not measured; so are the ellipse fits left out.
+    A Session may hold the pupil's place as well; that is not written, since ellipse fits would need those of the eye
+    and of the reflection too. The other series are there, since AllenSDK reads a mapping whole or not at all, and NaN,
+    since they were not measured.
     """
     times, area = pupil["time"].to_numpy(np.float64), pupil["area"].to_numpy(np.float64)
     unknown = np.full(len(times), np.nan)

@@ -1,0 +1,1 @@
+"""Is a session what it says: how much of it survives selection, when stimuli came, which clocks and labels fit."""
