@@ -201,3 +201,9 @@ def test_the_fault_server_serves_ranges(fault_server: FaultServer) -> None:
     assert http.attempt("GET", url, headers={"Range": "bytes=1-2", "If-Range": '"old"'}).content == b"0123456789"
     assert http.attempt("GET", url, headers={"If-Match": '"old"'}).status_code == 412
     assert fault_server.bytes_sent == 3 + 3 + 2 + 10
+
+
+def test_the_file_of_a_probe_is_not_taken_for_the_session(dandi: DandiServer) -> None:
+    dandi.add(f"sub-699733573/sub-699733573_ses-{SESSION}_probe-810755797_ecephys.nwb", b"LFP")
+    with pytest.raises(RemoteError, match=f"expected session {SESSION} at dandiset 000021"):
+        locate(SESSION, "dandi")
