@@ -24,7 +24,8 @@ from spikesight.progress import Progress
 GAP_BYTES: Final = 64 * 1024
 """Bytes between the values of two units that are read and thrown away rather than asking once more."""
 HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
-_MEGABYTE: Final = 1_000_000
+WORTH_TELLING: Final = 4_000_000
+"""Bytes of a read below which nobody hears how far it is."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,8 @@ class RemoteValues:
             for start, stop in spans:
                 yield self.extent.rows(next(data) if start < stop else b"")
                 done += stop - start
-                if self.file.progress is not None and total >= _MEGABYTE:
-                    task = f"streaming {self.file.stem} (MB)"
-                    self.file.progress.advance(task, done // _MEGABYTE, total // _MEGABYTE)
+                if self.file.progress is not None and total >= WORTH_TELLING:
+                    self.file.progress.transfer(f"streaming {self.file.stem}", done, total)
 
 
 def _extent(found: Any, size: int) -> Extent | None:
