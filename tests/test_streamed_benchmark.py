@@ -1,6 +1,7 @@
 """Public sessions that are decoded without being fetched: the command as a user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -104,6 +105,7 @@ def test_the_command_decodes_public_sessions_as_it_decodes_their_files(
 def test_a_run_that_is_started_again_asks_no_bytes_and_fits_nothing(bucket: FaultServer, tmp_path: Path) -> None:
     config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "run"})
     first = results(run_benchmark(config))
+    shutil.rmtree(tmp_path / "cache")  # pages may be gone: what was binned is kept
     asked = bucket.bytes_sent
     again = Heard()
     pd.testing.assert_frame_equal(results(run_benchmark(config, again)), first)
@@ -112,6 +114,26 @@ def test_a_run_that_is_started_again_asks_no_bytes_and_fits_nothing(bucket: Faul
     assert ("decoding", 12, 12) in again.steps
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert sum(line["event"] == "cell finished" for line in lines) == 12
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "no card"])
+def test_kept_trials_that_are_damaged_or_of_another_file_are_read_anew(
+    bucket: FaultServer, tmp_path: Path, damage: str
+) -> None:
+    config = load_config(overrides={**QUICK, "sources": [IDS[0]], "out": tmp_path / "run"})
+    first = results(run_benchmark(config))
+    [kept] = (tmp_path / "run" / "binned").glob("*.nc")
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:-3000])
+    elif damage == "no card":
+        kept.with_suffix(".json").write_text("{}")
+    else:
+        bucket.serve(path_of(IDS[0]), bucket.files[path_of(IDS[1])].data)
+    shutil.rmtree(tmp_path / "cache")
+    asked = bucket.bytes_sent
+    second = results(run_benchmark(config))
+    assert bucket.bytes_sent > asked + 500_000
+    assert first.equals(second) == (damage != "changed")
 
 
 def test_a_session_that_cannot_be_read_is_told_of_and_the_others_go_on(bucket: FaultServer, tmp_path: Path) -> None:
