@@ -171,9 +171,7 @@ def test_a_session_that_is_not_fit_for_the_folds_costs_the_others_nothing(bucket
     assert set(record.results["session"]) == {"900000001"}
 
 
-def test_one_session_is_read_ahead_and_no_more(
-    bucket: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_session_is_read_ahead_and_no_more(bucket: FaultServer, tmp_path: Path) -> None:
     from spikesight.data.location import find
     from spikesight.session_feed import SessionFeed
     from spikesight.tracking import RunDirectory
@@ -195,6 +193,19 @@ def test_one_session_is_read_ahead_and_no_more(
             feed["900000000"]
         assert list(ids) == ["900000007"]
     assert find(third).size == find(IDS[0]).size
+
+
+def test_when_the_time_is_over_no_more_sessions_are_read(bucket: FaultServer, tmp_path: Path) -> None:
+    third = bucket.serve("/third.nwb", bucket.files[path_of(IDS[0])].data.replace(b"900000000", b"900000007"))
+    asked = {**QUICK, "sources": [*IDS, third], "out": tmp_path / "run"}
+    with pytest.raises(SpikesightError, match="holds no finished result"):
+        read_run(run_benchmark(load_config(overrides={**asked, "time_limit": 1e-9})))
+    failures = json.loads((tmp_path / "run" / "failures.json").read_text())
+    assert [failure["session"] for failure in failures if failure["decoder"] is None] == [str(IDS[1]), "third.nwb"]
+    assert "/third.nwb" not in {seen.path for seen in bucket.seen}
+    record = read_run(run_benchmark(load_config(overrides=asked)))
+    assert record.failures == []
+    assert record.results["session"].nunique() == 3
 
 
 def test_whole_files_are_kept_when_that_is_asked(bucket: FaultServer, files: list[Path], tmp_path: Path) -> None:

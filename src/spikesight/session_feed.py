@@ -104,6 +104,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         self._tell = tell
         self._cards: list[dict[str, Any]] = []
         self._current: DescribedSession | None = None
+        self._n_come = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -118,6 +119,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         for number, place in enumerate(self._places, 1):
             reading = ahead or self._begin(place)
             found = reading.result()
+            self._n_come = number
             ahead = self._begin(self._places[number]) if number < len(self._places) else None
             self._tell.advance(READING, number, len(self._places))
             if isinstance(found, Exception):
@@ -138,6 +140,11 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         self.lost.append((name, error))
         self._tell.note(f"session {name} is left out: {error}")
         self._run.log("session left out", session=name, error=str(error))
+
+    def give_up(self, error: Exception) -> None:
+        """Read no more sessions: those that have not come are lost."""
+        for place in self._places[self._n_come :]:
+            self.lose(name_of(place), error)
 
     def refuse_nothing(self) -> None:
         """Raise the first error if it left no session."""
