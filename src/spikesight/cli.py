@@ -96,7 +96,7 @@ def inspect(
 @app.command("bin")
 def bin_(
     file: options.File,
-    out: Annotated[Path, typer.Option(help="NetCDF file (.nc) to write.")],
+    out: Annotated[Path, typer.Option(help="File to write: NetCDF (.nc), or .npz.")],
     stimulus: options.Stimulus = None,
     target: options.Target = None,
     bins: options.Bins = None,
@@ -110,7 +110,7 @@ def bin_(
     source: options.Source = None,
     json: options.Json = False,
 ) -> None:
-    """Count spikes in the trials of one stimulus and write them as NetCDF."""
+    """Count spikes in the trials of one stimulus and write them as NetCDF or .npz."""
     from spikesight import terminal
     from spikesight.config import load_config
     from spikesight.data.counts import write_counts

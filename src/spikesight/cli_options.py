@@ -40,7 +40,10 @@ KeepFiles = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Stimulus = Annotated[str | None, typer.Option(help="Stimulus to decode; natural_scenes if not given.")]
-Target = Annotated[str | None, typer.Option(help="Column to decode, or several: x_position,y_position.")]
+Target = Annotated[
+    str | None,
+    typer.Option(help="What to decode: a column, several (x_position,y_position), or a name: direction, segment, all."),
+]
 Bins = Annotated[int | None, typer.Option(help="Number of bins over each presentation. Default: 1.")]
 BinSize = Annotated[float | None, typer.Option(help="Length of a bin, s; needs --window.")]
 Window = Annotated[

@@ -103,7 +103,8 @@ class BenchmarkConfig(Frozen):
     archive, keep_files
         Where public sessions are read; whether their whole files are fetched and kept.
     stimulus, target
-        What was shown, and the column (or columns) that is decoded; None takes the stimulus' default target.
+        What was shown, and the column (or columns, or a name such as "direction" that stands for them) that is
+        decoded; None takes the stimulus' default target.
         ``stimulus`` is not used for binned trials; None means natural scenes.
     blanks
         Keep blank presentations as one more class, or drop them.
@@ -115,7 +116,8 @@ class BenchmarkConfig(Frozen):
         What an invalid time of one probe costs: the probe's units, or the trials.
     n_bins, bin_size, window
         Either ``n_bins`` over each presentation's own duration, or bins of ``bin_size`` seconds in ``window``
-        (start, stop), seconds relative to ``start_time``; ``window`` alone is one bin. All None: one bin.
+        (start, stop), seconds relative to ``start_time``; ``window`` alone is one bin. All None: one bin over each
+        presentation; for single frames of a movie, from 30 to 130 ms after their start.
     context
         Presentations before and after each trial whose bins are put beside its own, (previous, next); also "both",
         "previous", "next" or "2,1". None: a trial's own bins.

@@ -35,6 +35,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def brief(error: object, length: int = 300) -> str:
+    """Write out what another library raised, cut to ``length``: it may quote megabytes of a damaged file."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= length else f"{text[:length]} ..."
+
+
 class SpikesightError(Exception):
     """Base of all errors raised on purpose by spikesight."""
 

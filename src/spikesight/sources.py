@@ -115,6 +115,9 @@ def _load_spikes(located: Located, config: BenchmarkConfig, progress: Progress |
     if config.window is not None:
         start, stop = config.window
         dataset = bin_spikes(trials, bin_size=config.bin_size or stop - start, window=config.window)
+    elif config.n_bins is None and trials.window is not None:
+        start, stop = trials.window
+        dataset = bin_spikes(trials, bin_size=stop - start, window=trials.window)
     else:
         dataset = bin_spikes(trials, n_bins=config.n_bins or 1)
     return LoadedSource(_name(located), located if isinstance(located, Path) else None, dataset, trials)

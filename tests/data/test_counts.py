@@ -433,7 +433,7 @@ def test_read_counts_says_that_there_are_no_trials_or_no_units(save):
         read_counts(save(X=np.ones((2, 0), int), y=[0, 1]))
 
 
-@pytest.mark.parametrize("name", ["no/such/folder/counts.nc", "counts.npz"])
+@pytest.mark.parametrize("name", ["no/such/folder/counts.nc", "counts.csv"])
 def test_write_counts_says_that_it_cannot_write_there(save, tmp_path, name):
     with pytest.raises(OutputError, match=r"counts\."):
         write_counts(read_counts(save(**gabor_arrays())), tmp_path / name)

@@ -25,6 +25,7 @@ _LAYOUTS: Final = (
     "either counts (units, trials) with unit_ids and columns along trials, or X (trials, units) or (trials, bins, "
     "units) with y (trials,) and, if known, groups, unit_ids, area, start_time, stop_time"
 )
+_KINDS: Final = "biufSUMm"
 _DTYPES: Final = (np.uint8, np.uint16, np.uint32)
 
 
@@ -168,7 +169,9 @@ def _units(arrays: Mapping[str, NDArray[Any]], n_units: int, path: Path) -> pd.D
 
 
 def _along(values: NDArray[Any], n: int, name: str, path: Path) -> NDArray[Any]:
-    """Check that an array has one value for each of ``n``; bytes become text."""
+    """Check that an array has one value for each of ``n``, numbers, dates or text; bytes become text."""
     if values.shape != (n,):
         raise FileFormatError(f"{path}: expected {name} of shape ({n},) to go with the counts, got {values.shape}.")
+    if values.dtype.kind not in _KINDS:
+        raise FileFormatError(f"{path}: expected numbers or text in {name}, got values of type {values.dtype}.")
     return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values

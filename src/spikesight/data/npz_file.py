@@ -1,5 +1,8 @@
 """``.npz`` files without pickle: safe reading of what may be damaged or made to harm, and writing."""
 
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,23 +14,30 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from spikesight.errors import FileFormatError, SpikesightError
+from spikesight.data.memory import available_memory
+from spikesight.errors import FileFormatError, SpikesightError, brief
 
 _MAX_DEFLATE: Final = 1032
 """Deflate never makes its input smaller than by this factor."""
 _SLACK: Final = 4096
 _DAMAGE: Final = (
+    ArithmeticError,
+    AttributeError,
     EOFError,
-    KeyError,
+    LookupError,
     MemoryError,
-    NotImplementedError,
     OSError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
     ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What zipfile and numpy raise on damaged files."""
+"""What zipfile and numpy raise on damaged files: numpy reads a header as Python writes it."""
 _READ_HEADER: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -43,13 +53,14 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path)
         with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+        return {name: values.astype(values.dtype.newbyteorder("="), copy=False) for name, values in arrays.items()}
     except SpikesightError:
         raise
     except _DAMAGE as error:
         raise FileFormatError(
             f"expected a whole .npz file, {path} ({path.stat().st_size} bytes) could not be read: "
-            f"{error or type(error).__name__}. Copy it again, or write it with numpy.savez_compressed."
+            f"{brief(error)}. Copy it again, or write it with numpy.savez_compressed."
         ) from error
 
 
@@ -70,6 +81,7 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]], *, compressed
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Compare what each array claims with what its bytes in the file can hold, before memory is taken for any."""
+    left = available_memory()
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         with archive.open(member) as stream:
@@ -88,4 +100,10 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
             raise FileFormatError(
                 f"{path}: array {name!r} claims {claimed} bytes (shape {shape}, {dtype}), its {member.compress_size} "
                 f"bytes in the file cannot hold that. The file is damaged; copy it again."
+            )
+        left -= claimed
+        if left < 0:
+            raise FileFormatError(
+                f"{path}: the arrays up to {name!r} (shape {shape}, {dtype}) take more memory than there is. Save "
+                "fewer trials or units in one file, or read it on a larger machine."
             )

@@ -236,7 +236,7 @@ def _read_invalid_times(root: h5py.File) -> pd.DataFrame:
     table = read_intervals(root, path, "id")
     tags = ragged_column(group, "tags", len(table))
     rows: list[tuple[str, ...]] = [()] * len(table)
-    if tags is not None:
+    if tags is not None and h5py.check_string_dtype(tags.data.dtype) is not None and tags.data.ndim == 1:
         text = read_values(tags.data)
         rows = [tuple(text[low:high]) for low, high in zip(tags.starts, tags.stops, strict=True)]
     return table[["start_time", "stop_time"]].assign(tags=pd.Series(rows, index=table.index, dtype=object))
@@ -304,8 +304,9 @@ def _read_pupil_area(root: h5py.File, ellipses: pd.DataFrame) -> pd.DataFrame | 
     if not {"timestamps", "width", "height"} <= set(ellipses):
         return None
     # A round pupil seen from the side is an ellipse whose larger half-axis is the radius (AllenSDK does the same).
-    radius = ellipses[["width", "height"]].max(axis=1)
-    return pd.DataFrame({"time": ellipses["timestamps"].to_numpy(), "area": np.pi * radius.to_numpy() ** 2})
+    radius = ellipses[["width", "height"]].max(axis=1).to_numpy()
+    with np.errstate(over="ignore"):
+        return pd.DataFrame({"time": ellipses["timestamps"].to_numpy(), "area": np.pi * radius**2})
 
 
 def _read_subject(root: h5py.File) -> Mapping[str, str]:

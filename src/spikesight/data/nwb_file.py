@@ -16,16 +16,19 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from spikesight.data.memory import available_memory
 from spikesight.data.ragged import Source
-from spikesight.errors import FileFormatError, SpikesightError
+from spikesight.errors import FileFormatError, SpikesightError, brief
 
 MAX_COMPRESSION: Final = 2000
 """A chunked dataset may claim this many times the bytes it stores (deflate reaches 1032 on constant data) ..."""
-FREE_BYTES: Final = 64 * 2**20
+FREE_BYTES: Final = 16 * 2**20
 """... and anything up to this size, since chunks that hold fill values only are not stored."""
+SUSPICIOUS_COMPRESSION: Final = 100
+"""Recorded values are never compressed as well as this: then what is claimed must also fit into memory."""
 _MAX_LINKS: Final = 16
-DAMAGE: Final = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-"""What h5py raises on damaged structures."""
+DAMAGE: Final = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
+"""What h5py raises on damaged structures, and on values that take more memory than there is."""
 
 
 class OpenableNwb(Protocol):
@@ -119,7 +122,7 @@ class NwbFile:
             raise
         except DAMAGE as error:
             raise FileFormatError(
-                f"expected a whole NWB file, {self.path} ({self.size} bytes) could not be read: {error}. "
+                f"expected a whole NWB file, {self.path} ({self.size} bytes) could not be read: {brief(error)}. "
                 "If it is truncated or damaged, fetch it again."
             ) from error
 
@@ -187,8 +190,10 @@ def dataset(group: h5py.Group, path: str) -> Any:
         raise FileFormatError(f"{name}: expected a dataset, got a group.")
     if found.external:
         raise FileFormatError(f"{name} is stored in other files, which are not read for safety. Copy it into the file.")
-    if found.is_virtual and any(source.file_name != "." for source in found.virtual_sources()):
-        raise FileFormatError(f"{name} is a view of other files, which are not read for safety. Copy it into the file.")
+    if found.is_virtual:  # one that shows itself would end the process: HDF5 follows it without end
+        raise FileFormatError(
+            f"{name} is a view of other files or datasets, which are not read for safety. Copy it into the file."
+        )
     _check_size(found, name)
     return found
 
@@ -243,9 +248,12 @@ def _check_size(found: Any, name: str) -> None:
     item = int(found.id.get_type().get_size())
     claimed = prod(found.shape) * item
     room = int(found.file.id.get_filesize())
-    if found.chunks is not None or found.is_virtual:
-        room = max(FREE_BYTES, MAX_COMPRESSION * int(found.id.get_storage_size()))
-        claimed = max(claimed, prod(found.chunks or ()) * item)
+    if found.chunks is not None:
+        stored = int(found.id.get_storage_size())
+        room = max(FREE_BYTES, MAX_COMPRESSION * stored)
+        claimed = max(claimed, prod(found.chunks) * item)
+        if claimed > FREE_BYTES and claimed > SUSPICIOUS_COMPRESSION * stored:
+            room = min(room, available_memory())
     if claimed > room:
         raise FileFormatError(
             f"{name} claims {claimed} bytes (shape {found.shape}), the file can hold at most {room}. "

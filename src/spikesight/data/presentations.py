@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.data.invalid_times import find_invalid
+from spikesight.data.movies import INCOMPLETE, SEGMENT, cut_segments, is_movie, window_of
 from spikesight.data.session import Session
+from spikesight.data.stimuli import columns_of, targets_of
 from spikesight.data.targets import is_missing, label_columns
 from spikesight.errors import (
     ConfigError,
@@ -21,16 +23,6 @@ from spikesight.errors import (
     did_you_mean,
 )
 from spikesight.schema import BLANK_FRAME, BLOCK, REPEAT, START, STOP, TARGET
-
-DEFAULT_TARGETS: Final[dict[str, str | tuple[str, ...]]] = {
-    "natural_scenes": "frame",
-    "natural_movie": "frame",
-    "drifting_gratings": "orientation",
-    "static_gratings": "orientation",
-    "gabors": ("x_position", "y_position"),
-    "flashes": "color",
-}
-"""What is decoded unless asked otherwise, by the beginning of the stimulus' name."""
 
 BLOCK_PAUSE: Final = 10.0
 BLOCK_PAUSES: Final = 5.0
@@ -75,6 +67,11 @@ class Trials:
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Where to count unless asked otherwise, s from ``start_time``; None: over each presentation."""
+        return window_of(self.stimulus, self.table)
+
 
 def select_trials(
     session: Session,
@@ -101,8 +98,10 @@ def select_trials(
         Name of one of ``session.stimulus_presentations``.
     target
         Column to decode, or several: each combination is a class then, labelled "x_position=10, y_position=-20".
-        Columns of text that hold numbers ("0.04", "[250.0, 250.0]") become numbers. By default ``frame`` for scenes
-        and movies, ``orientation`` for gratings, the position for gabors, ``color`` for flashes.
+        Columns of text that hold numbers ("0.04", "[250.0, 250.0]") become numbers. Names such as "direction",
+        "position", "polarity" or "all" stand for columns, see :data:`spikesight.data.stimuli.TARGETS`, whose first
+        name is the default. ``"segment"`` joins 30 frames of a movie to a trial of a second, see
+        :func:`spikesight.data.movies.cut_segments`.
     blanks
         Keep them as a class of their own, or drop them.
     probe_invalid
@@ -132,6 +131,7 @@ def select_trials(
     columns = _find_target(table, stimulus, target)
     _check_times(table, stimulus)
     table = table.sort_values(START, kind="stable")
+    table, n_incomplete = _cut(table, stimulus, columns)
     start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
     probes = set(session.units["probe"]) - {""}
     invalid = find_invalid(session.invalid_times, start, stop, probes)
@@ -155,7 +155,7 @@ def select_trials(
         stimulus=stimulus,
         target=columns[0] if len(columns) == 1 else columns,
         blanks="none" if not blank.any() else "kept" if blanks == "keep" else "dropped",
-        dropped=dropped,
+        dropped={INCOMPLETE: n_incomplete, **dropped} if n_incomplete else dropped,
         dropped_units=dropped_units,
     )
 
@@ -180,14 +180,30 @@ def _find_presentations(session: Session, stimulus: str) -> pd.DataFrame:
 
 def _find_target(table: pd.DataFrame, stimulus: str, target: str | tuple[str, ...] | None) -> tuple[str, ...]:
     own = [str(name) for name in table.columns if name not in {START, STOP}]
-    if target is None:
-        target = next((value for name, value in DEFAULT_TARGETS.items() if stimulus.startswith(name)), ())
-    columns = (target,) if isinstance(target, str) else tuple(target)
-    missing = [name for name in columns if name not in table.columns]
+    derived = [SEGMENT] if is_movie(stimulus, table) else []
+    columns = columns_of(stimulus, target, own)
+    missing = [name for name in columns if name not in [*table.columns, *derived]]
     if missing or not columns:
         came = f"no column {', '.join(map(repr, missing))}" if missing else "no default target"
-        raise TargetNotFoundError(f"stimulus {stimulus!r} has {came}. Choose among its columns: {', '.join(own)}.")
+        named = [name for name in targets_of(stimulus) if name not in own]
+        raise TargetNotFoundError(
+            f"stimulus {stimulus!r} has {came}.{did_you_mean(missing[0], [*named, *own]) if missing else ''} "
+            f"Choose among its columns: {', '.join(own)}{'; or ' if named else ''}{', '.join(named)}."
+        )
     return columns
+
+
+def _cut(table: pd.DataFrame, stimulus: str, columns: tuple[str, ...]) -> tuple[pd.DataFrame, int]:
+    """Make seconds of a movie of its frames where these are asked for; count the frames that are left over."""
+    if SEGMENT not in columns or SEGMENT in table.columns:
+        return table, 0
+    trials, n_incomplete = cut_segments(table, _number_blocks(table))
+    if trials.empty:
+        raise NoTrialsError(
+            f"expected whole seconds of {stimulus!r}, 30 frames in order from one that is a multiple of 30; none of "
+            f"{len(table)} frames is in one. Decode single frames: target 'frame'."
+        )
+    return trials, n_incomplete
 
 
 def _check_times(table: pd.DataFrame, stimulus: str) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.data.count_kernels import first_faulty_unit, in_threads, unit_shares
+from spikesight.data.pynapple_export import PynappleSession, to_pynapple
 from spikesight.data.ragged import RaggedArray
 from spikesight.errors import SpikeTimesError, UnitIdsError
 
@@ -99,6 +100,27 @@ class Session:
         if missing:
             raise UnitIdsError(f"{len(missing)} of {len(unit_ids)} unit ids are not in the session: {missing[:10]}.")
         return replace(self, units=self.units.loc[list(unit_ids)], spike_times=spike_times)
+
+    def to_pynapple(self) -> PynappleSession:
+        """Give the session as pynapple objects; the spikes of all units are read.
+
+        Returns
+        -------
+        PynappleSession
+            ``units`` (a ``TsGroup`` with metadata), ``stimuli`` (an ``IntervalSet`` per stimulus, with metadata),
+            ``invalid_times``, ``running`` and ``pupil`` (``Tsd``). pynapple keeps times to the nanosecond, and takes
+            1 us from the end of a presentation that touches the next.
+
+        Raises
+        ------
+        ConfigError
+            If pynapple is not installed.
+        PresentationsError
+            If presentations of a stimulus do not last, or two begin at the same time.
+        SpikeTimesError
+            If spike times are NaN, infinite or unsorted.
+        """
+        return to_pynapple(self)
 
     def checked_spike_times(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Read the spike times of all units of this session, end to end.

@@ -13,6 +13,9 @@ BLANK_NUMBER: Final = -1
 _MISSING: Final = frozenset({"", "n/a", "null", "nan"})
 """How the files (AllenSDK fills mixed columns with "N/A" and "null") write that there is no value."""
 _EXACT: Final = 2.0**53
+_SINGLE_DIGITS: Final = 7
+_DOUBLE_DIGITS: Final = 15
+"""Digits that a decimal fraction keeps in either precision: 0.04 is written as 0.04."""
 
 
 def label_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[Any]:
@@ -28,14 +31,15 @@ def label_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[Any]
     Returns
     -------
     ndarray of shape (n_presentations,)
-        int64 if all values are whole numbers, else float64; str for text and for several columns. Where there is no
-        value: -1, or "blank" where labels are text or some are negative.
+        int64 if all values are whole numbers; str for text, for several columns, and for other numbers ("0.04"): a
+        classifier takes fractions for something to be regressed on. Where there is no value: -1, or "blank" where
+        labels are text or some are negative.
     """
     if len(columns) == 1:
         return _label_column(table[columns[0]])
     parts = [_label_column(table[name]) for name in columns]
     missing = np.any([is_missing(table[name]) for name in columns], axis=0)
-    labels = [", ".join(f"{name}={_text(part[row])}" for name, part in zip(columns, parts, strict=True))
+    labels = [", ".join(f"{name}={part[row]}" for name, part in zip(columns, parts, strict=True))
               for row in range(len(table))]  # fmt: skip
     return np.where(missing, BLANK, np.array(labels, dtype=np.str_)) if labels else np.array([], np.str_)
 
@@ -70,18 +74,8 @@ def _label_column(values: pd.Series) -> NDArray[Any]:
         if any(number is None for number in parsed.values()):
             return np.array(text.mask(missing, BLANK).tolist(), np.str_)
         numbers = text.map(parsed).to_numpy(np.float64)
-    if missing.any() and (numbers[~missing] < 0).any():
-        return np.array([BLANK if gone else _text(n) for gone, n in zip(missing, _whole(numbers), strict=True)])
-    return _whole(np.where(missing, float(BLANK_NUMBER), numbers))
-
-
-def _whole(numbers: NDArray[np.float64]) -> NDArray[Any]:
-    """Turn whole numbers into int64; leave others as they are."""
-    finite = numbers[np.isfinite(numbers)]
-    whole = finite.size == numbers.size and bool((finite == np.floor(finite)).all() and (abs(finite) < _EXACT).all())
-    return numbers.astype(np.int64) if whole else numbers
-
-
-def _text(value: Any) -> str:
-    """Write a label without the needless ``.0``."""
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    known = numbers[~missing]
+    if (known == np.floor(known)).all() and (abs(known) < _EXACT).all() and not (missing.any() and (known < 0).any()):
+        return np.where(missing, float(BLANK_NUMBER), numbers).astype(np.int64)
+    digits = _SINGLE_DIGITS if values.dtype == np.float32 else _DOUBLE_DIGITS
+    return np.array([BLANK if gone else f"{n:.{digits}g}" for gone, n in zip(missing, numbers, strict=True)], np.str_)

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spikesight.data.presentations import BLOCK_PAUSE, DEFAULT_TARGETS
+from spikesight.data.movies import SEGMENT
+from spikesight.data.presentations import BLOCK_PAUSE
+from spikesight.data.stimuli import columns_of
 from spikesight.data.targets import is_missing, label_columns
 from spikesight.schema import BLANK_FRAME, BLOCK, START, STOP
 
@@ -93,8 +95,8 @@ def _blocks(table: pd.DataFrame, start: NDArray[np.float64], stop: NDArray[np.fl
 def _conditions(name: str, table: pd.DataFrame) -> dict[str, Any]:
     """Count conditions, blanks apart."""
     unknown = {"n_conditions": None, "fewest_repeats": None, "most_repeats": None, "n_blanks": 0}
-    target = next((value for prefix, value in DEFAULT_TARGETS.items() if name.startswith(prefix)), ())
-    columns = (target,) if isinstance(target, str) else tuple(target)
+    # The rows of a movie are its frames; seconds are made of them only to be decoded.
+    columns = tuple("frame" if column == SEGMENT else column for column in columns_of(name, None, table.columns))
     if not columns or not set(columns) <= set(table.columns) or table.empty:
         return unknown
     blank = np.zeros(len(table), bool)
