@@ -1,5 +1,6 @@
 import errno
 import hashlib
+import io
 import json
 import os
 import random
@@ -12,7 +13,7 @@ from servers.dandi_server import DandiServer, multipart_etag
 from servers.fault_server import Fault, FaultServer, Seen
 from servers.s3_server import S3Server
 from spikesight.data.checksums import part_sizes
-from spikesight.data.download import Partial
+from spikesight.data.download import Partial, write_all
 from spikesight.data.fetch import HDF5_SIGNATURE, NOT_VERIFIED, FetchRecord, cache_folder, fetch, fetch_session, fetched
 from spikesight.data.http import Patience
 from spikesight.data.public_source import S3_PREFIX, RemoteFile, s3_url
@@ -253,7 +254,27 @@ def test_a_server_without_ranges_serves_nevertheless(server: FaultServer) -> Non
 
     server.answer = whole  # type: ignore[method-assign]
     server.fail_next(Fault(), Fault(drop_after=300_000))
-    assert fetch(SESSION, patience=QUICK).path.read_bytes() == DATA
+    found = fetch(SESSION, patience=QUICK)
+    assert found.path.read_bytes() == DATA
+    assert found.bytes_moved == len(DATA)
+
+
+def test_a_server_that_sends_another_range_than_asked_is_told(server: FaultServer, cache: Path) -> None:
+    server.fail_when = lambda seen: (
+        Fault(headers={"Content-Range": f"bytes 5-9/{len(DATA)}"}) if seen.method == "GET" else None
+    )
+    with pytest.raises(RemoteError, match=r"expected bytes from 0 of .* got 'bytes 5-9/1000003'"):
+        quickly()
+
+
+def test_a_block_of_which_only_the_beginning_is_written_is_written_on() -> None:
+    class Slow(io.BytesIO):
+        def write(self, block: object) -> int:
+            return super().write(bytes(block)[:3])  # type: ignore[call-overload]
+
+    file = Slow()
+    write_all(file, b"0123456789", Path("x"))
+    assert file.getvalue() == b"0123456789"
 
 
 def test_a_block_that_came_corrupted_is_found_and_fetched_again(server: FaultServer, cache: Path) -> None:

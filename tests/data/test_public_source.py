@@ -1,4 +1,5 @@
 import hashlib
+import pickle
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -144,12 +145,28 @@ def test_a_server_that_asks_to_wait_is_waited_for(fault_server: FaultServer, ask
     assert 0.9 <= time.monotonic() - start < 3
 
 
+def test_a_longer_pause_is_told_of(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault_server.serve("/x", b"[1]")
+    monkeypatch.setattr("spikesight.data.http.time.sleep", lambda pause: None)
+    monkeypatch.setattr("spikesight.data.http.random.uniform", lambda low, high: high)
+    fault_server.fail_next(*[Fault(status=503)] * 4)
+    heard: list[str] = []
+    http.ask("GET", f"{fault_server.url}/x", patience=Patience(told=heard.append))
+    assert heard == [f"{fault_server.url}/x answers 503 Service Unavailable. Trying again in {s} s." for s in (2, 4)]
+
+
 def test_a_server_that_asks_to_wait_for_hours_is_not_waited_for(fault_server: FaultServer) -> None:
     fault_server.serve("/x", b"[1]")
     fault_server.fail_next(Fault(status=503, headers={"Retry-After": "7200"}))
     start = time.monotonic()
     http.ask("GET", f"{fault_server.url}/x", patience=QUICK)
     assert time.monotonic() - start < 1
+
+
+def test_patience_and_errors_can_be_sent_to_workers() -> None:
+    assert pickle.loads(pickle.dumps(Patience(retries=7))) == Patience(retries=7)
+    error = pickle.loads(pickle.dumps(http.PassingError("gone", 503, 1.5)))
+    assert (str(error), error.status, error.retry_after) == ("gone", 503, 1.5)
 
 
 def test_nobody_listening_is_told(fault_server: FaultServer) -> None:
@@ -201,3 +218,9 @@ def test_the_fault_server_serves_ranges(fault_server: FaultServer) -> None:
     assert http.attempt("GET", url, headers={"Range": "bytes=1-2", "If-Range": '"old"'}).content == b"0123456789"
     assert http.attempt("GET", url, headers={"If-Match": '"old"'}).status_code == 412
     assert fault_server.bytes_sent == 3 + 3 + 2 + 10
+
+
+def test_the_file_of_a_probe_is_not_taken_for_the_session(dandi: DandiServer) -> None:
+    dandi.add(f"sub-699733573/sub-699733573_ses-{SESSION}_probe-810755797_ecephys.nwb", b"LFP")
+    with pytest.raises(RemoteError, match=f"expected session {SESSION} at dandiset 000021"):
+        locate(SESSION, "dandi")

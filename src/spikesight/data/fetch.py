@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -131,8 +131,11 @@ def fetch(
         if final.is_file():
             return _kept(session_id, source, final)
         start = time.monotonic()
+        patience = replace(patience, told=hears.note)
+        # Nothing is at stake yet, and one who has no network should hear of it soon.
+        asking = replace(patience, retries=min(patience.retries, http.PATIENT.retries))
         remote, verified, moved = _fetch_unchanged(
-            lambda: locate(session_id, source, base=base, patience=patience), final, hears, patience, piece_size
+            lambda: locate(session_id, source, base=base, patience=asking), final, hears, patience, piece_size
         )
         seconds = round(time.monotonic() - start, 3)
         record = FetchRecord(session_id, final, remote.size, verified, source, seconds, moved)

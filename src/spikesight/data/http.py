@@ -5,8 +5,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ import urllib3.exceptions
 from spikesight import __version__
 from spikesight.errors import RemoteError
 
+WORTH_TELLING: Final = 2.0
+"""Pauses that somebody who waits should hear of (s)."""
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that say: try again."""
 WHAT_TO_DO: Final = {
@@ -26,6 +28,10 @@ WHAT_TO_DO: Final = {
 }
 
 _sessions = threading.local()
+
+
+def _to_nobody(_: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Patience:
     first_wait, longest_wait
         Pause before the first retry, and the longest (s). It doubles each time; up to half of it is left to chance, so
         that many clients do not come back at once.
+    told
+        Hears of a longer pause in one line: why, and how long.
     """
 
     connect: float = 10.0
@@ -50,6 +58,7 @@ class Patience:
     retries: int = 5
     first_wait: float = 0.5
     longest_wait: float = 30.0
+    told: Callable[[str], None] = field(default=_to_nobody, compare=False, repr=False)
 
 
 PATIENT: Final = Patience()
@@ -98,6 +107,8 @@ class Backoff:
         if error.retry_after is not None:
             # A server may ask for hours; nobody would know why nothing happens.
             pause = max(pause, min(error.retry_after, 2 * self._patience.longest_wait))
+        if pause >= WORTH_TELLING:
+            self._patience.told(f"{error} Trying again in {pause:.0f} s.")
         time.sleep(pause)
 
 
