@@ -1,6 +1,7 @@
 """Public sessions that are decoded without being fetched: the command as a user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError, SpikesightError
 from spikesight.experiment import run_benchmark
+from spikesight.progress import Silent
 from spikesight.run_record import read_run
 
 IDS = (715093703, 719161530)
@@ -26,7 +28,7 @@ QUICK_WORDS = ["--decoders", "lda", "--selection", "default", "--folds", "3", "-
 MAY_DIFFER = ["fit_seconds", "predict_seconds"]
 
 
-class Heard:
+class Heard(Silent):
     """Remembers what it hears."""
 
     def __init__(self) -> None:
@@ -38,9 +40,6 @@ class Heard:
 
     def advance(self, task: str, done: int, total: int) -> None:
         self.steps.append((task, done, total))
-
-    def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None:
-        raise AssertionError(label)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +105,7 @@ def test_the_command_decodes_public_sessions_as_it_decodes_their_files(
 def test_a_run_that_is_started_again_asks_no_bytes_and_fits_nothing(bucket: FaultServer, tmp_path: Path) -> None:
     config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "run"})
     first = results(run_benchmark(config))
+    shutil.rmtree(tmp_path / "cache")  # pages may be gone: what was binned is kept
     asked = bucket.bytes_sent
     again = Heard()
     pd.testing.assert_frame_equal(results(run_benchmark(config, again)), first)
@@ -114,6 +114,26 @@ def test_a_run_that_is_started_again_asks_no_bytes_and_fits_nothing(bucket: Faul
     assert ("decoding", 12, 12) in again.steps
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert sum(line["event"] == "cell finished" for line in lines) == 12
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "no card"])
+def test_kept_trials_that_are_damaged_or_of_another_file_are_read_anew(
+    bucket: FaultServer, tmp_path: Path, damage: str
+) -> None:
+    config = load_config(overrides={**QUICK, "sources": [IDS[0]], "out": tmp_path / "run"})
+    first = results(run_benchmark(config))
+    [kept] = (tmp_path / "run" / "binned").glob("*.nc")
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:-3000])
+    elif damage == "no card":
+        kept.with_suffix(".json").write_text("{}")
+    else:
+        bucket.serve(path_of(IDS[0]), bucket.files[path_of(IDS[1])].data)
+    shutil.rmtree(tmp_path / "cache")
+    asked = bucket.bytes_sent
+    second = results(run_benchmark(config))
+    assert bucket.bytes_sent > asked + 500_000
+    assert first.equals(second) == (damage != "changed")
 
 
 def test_a_session_that_cannot_be_read_is_told_of_and_the_others_go_on(bucket: FaultServer, tmp_path: Path) -> None:
@@ -151,9 +171,7 @@ def test_a_session_that_is_not_fit_for_the_folds_costs_the_others_nothing(bucket
     assert set(record.results["session"]) == {"900000001"}
 
 
-def test_one_session_is_read_ahead_and_no_more(
-    bucket: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_session_is_read_ahead_and_no_more(bucket: FaultServer, tmp_path: Path) -> None:
     from spikesight.data.location import find
     from spikesight.session_feed import SessionFeed
     from spikesight.tracking import RunDirectory
@@ -175,6 +193,19 @@ def test_one_session_is_read_ahead_and_no_more(
             feed["900000000"]
         assert list(ids) == ["900000007"]
     assert find(third).size == find(IDS[0]).size
+
+
+def test_when_the_time_is_over_no_more_sessions_are_read(bucket: FaultServer, tmp_path: Path) -> None:
+    third = bucket.serve("/third.nwb", bucket.files[path_of(IDS[0])].data.replace(b"900000000", b"900000007"))
+    asked = {**QUICK, "sources": [*IDS, third], "out": tmp_path / "run"}
+    with pytest.raises(SpikesightError, match="holds no finished result"):
+        read_run(run_benchmark(load_config(overrides={**asked, "time_limit": 1e-9})))
+    failures = json.loads((tmp_path / "run" / "failures.json").read_text())
+    assert [failure["session"] for failure in failures if failure["decoder"] is None] == [str(IDS[1]), "third.nwb"]
+    assert "/third.nwb" not in {seen.path for seen in bucket.seen}
+    record = read_run(run_benchmark(load_config(overrides=asked)))
+    assert record.failures == []
+    assert record.results["session"].nunique() == 3
 
 
 def test_whole_files_are_kept_when_that_is_asked(bucket: FaultServer, files: list[Path], tmp_path: Path) -> None:
@@ -222,7 +253,7 @@ def test_every_command_that_asks_a_file_takes_a_public_session(
     elif command == "bin":
         words = [["bin", place, "--out", "a.nc", "--json"], ["bin", local, "--out", "b.nc", "--json"]]
     else:
-        words = [["inspect", place, "--json"], ["inspect", local, "--json"]]
+        words = [["inspect", place, "--no-quick", "--json"], ["inspect", local, "--json"]]
     printed = []
     for one in words:
         done = spikesight(*one, cwd=tmp_path)

@@ -16,13 +16,13 @@ from spikesight.contenders import contender
 from spikesight.detrending import Detrending
 from spikesight.entrants import Searches, entrants
 from spikesight.epochs import write_epochs
-from spikesight.errors import ConfigError, DataError
+from spikesight.errors import ConfigError, DataError, SpikesightError
 from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, Problem, as_problem, gap_of
 from spikesight.executors import Attempts, Batch, Terms, processes, searches_here, this_process, working_memory
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, SEARCHED, TUNED, Contender, Search
 from spikesight.graph_records import write_graphs
 from spikesight.ray_executor import on_ray
-from spikesight.run_plan import FAILURE_COLUMNS, OnCell, RunPlan, failure_row, lost_session_row
+from spikesight.run_plan import FAILURE_COLUMNS, NOT_RUN, OnCell, RunPlan, failure_row, lost_session_row
 from spikesight.search_record import SearchCell, stack_candidates, write_candidates
 from spikesight.splits import BlockKFold, Fold, Splitter, inner_folds
 from spikesight.tracking import FAILURES, PREDICTIONS, RESULTS, RunDirectory
@@ -138,6 +138,9 @@ class Feed(Protocol):
 
     def lose(self, name: str, error: Exception) -> None:
         """Hear that a session cannot be decoded."""
+
+    def give_up(self, error: Exception) -> None:
+        """Read no more sessions: those that have not come are lost."""
 
     def __getitem__(self, session_id: str, /) -> xr.Dataset: ...
 
@@ -301,6 +304,9 @@ class Benchmark:
                 continue
             plan.expect(n_cells, len(feed) - place)
             yield self._batch(session, plan)
+            if plan.is_over():
+                feed.give_up(SpikesightError(NOT_RUN))
+                return
 
     def _batch(self, session: str, plan: RunPlan) -> Batch:
         dataset = self.datasets[session]

@@ -37,6 +37,8 @@ DECIDES_NUMBERS: Final = (
     *("data/timeline.py", "decoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
+DECIDES_TRIALS: Final = ("data/*.py", "sources.py", "session_feed.py", "session_overview.py")
+"""Sources that decide which trials come out of a file, and what is shown of them."""
 DECIDES_CONNECTIVITY: Final = ("connectivity/*.py", "networks/*.py", "data/count_kernels.py")
 """Sources that decide what connectivity comes out of given counts."""
 LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn", "torch")
@@ -87,6 +89,11 @@ def describe_run(seed: int, inputs: Iterable[str | Path | Mapping[str, Any]] = (
 def code_digest() -> str:
     """SHA-256 of the sources in ``DECIDES_NUMBERS``: cells decoded by other code are not the same cells."""
     return _digest_of_sources(DECIDES_NUMBERS)
+
+
+def trials_digest() -> str:
+    """SHA-256 of the sources in ``DECIDES_TRIALS``."""
+    return _digest_of_sources(DECIDES_TRIALS)
 
 
 def connectivity_digest() -> str:

@@ -68,6 +68,10 @@ class RunPlan:
         """Hear of the cells of the next session; ``n_sessions`` that follow are taken to have as many."""
         self._total = len(self.parts) + n_cells * (1 + n_sessions)
 
+    def is_over(self) -> bool:
+        """Tell if it is too late to begin anything."""
+        return time.monotonic() >= self._deadline
+
     def missing(self, session: str, cells: list[Cell], areas: Mapping[Any, str]) -> Iterator[Cell]:
         """Give the cells of a session that are not finished, slow ones first, until it is too late to begin another."""
         self.parts += [cell.part for cell in cells]
@@ -95,7 +99,7 @@ class RunPlan:
 
     def _in_time(self, session: str, cells: list[Cell]) -> Iterator[Cell]:
         for place, cell in enumerate(cells):
-            if time.monotonic() >= self._deadline:
+            if self.is_over():
                 self._too_late += [(session, late) for late in cells[place:]]
                 return
             self._session[cell.part] = session

@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import xarray as xr
@@ -10,10 +11,12 @@ import xarray as xr
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
 from spikesight.data.context import own_bins
 from spikesight.data.location import Located, identity
+from spikesight.data.public_source import RemoteFile
 from spikesight.data.simulation import GroundTruth, truth_path
 from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, SpikesightError
+from spikesight.kept_sessions import KeptSession, key_of, read_kept, write_kept
 from spikesight.places import Place, name_of
 from spikesight.progress import Progress
 from spikesight.provenance import identify_file
@@ -39,6 +42,8 @@ class DescribedSession:
         JSON-able: what went into the decoders; raster and rates.
     references
         Reference decoders that it allows, by name.
+    key
+        Name under which it is to be kept; None: it is not.
     """
 
     session_id: str
@@ -46,6 +51,7 @@ class DescribedSession:
     card: dict[str, Any]
     panels: dict[str, Any]
     references: dict[str, Any]
+    key: str | None = None
 
 
 def describe_session(loaded: LoadedSource, config: BenchmarkConfig, tell: Progress) -> DescribedSession:
@@ -98,6 +104,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         self._tell = tell
         self._cards: list[dict[str, Any]] = []
         self._current: DescribedSession | None = None
+        self._n_come = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -112,6 +119,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         for number, place in enumerate(self._places, 1):
             reading = ahead or self._begin(place)
             found = reading.result()
+            self._n_come = number
             ahead = self._begin(self._places[number]) if number < len(self._places) else None
             self._tell.advance(READING, number, len(self._places))
             if isinstance(found, Exception):
@@ -133,15 +141,22 @@ class SessionFeed(Mapping[str, xr.Dataset]):
         self._tell.note(f"session {name} is left out: {error}")
         self._run.log("session left out", session=name, error=str(error))
 
+    def give_up(self, error: Exception) -> None:
+        """Read no more sessions: those that have not come are lost."""
+        for place in self._places[self._n_come :]:
+            self.lose(name_of(place), error)
+
     def refuse_nothing(self) -> None:
         """Raise the first error if it left no session."""
         if len(self.lost) == len(self._places):
             raise self.lost[0][1]
 
     def _begin(self, place: Place) -> "_Reading":
-        return _Reading(place, self._config, self._tell)
+        return _Reading(place, self._config, self._tell, self._run.path)
 
     def _keep(self, located: Located, described: DescribedSession) -> None:
+        if described.key is not None:
+            write_kept(self._run, described.key, KeptSession(described.dataset, described.card, described.panels))
         self.references[described.session_id] = described.references
         self._cards.append(described.card)
         write_panels(self._run, described)
@@ -156,18 +171,18 @@ class _Reading:
     The thread ends with the process: whoever stops a run does not wait for a server.
     """
 
-    def __init__(self, place: Place, config: BenchmarkConfig, tell: Progress) -> None:
-        self._asked = (place, config, tell)
+    def __init__(self, place: Place, config: BenchmarkConfig, tell: Progress, run: Path) -> None:
+        self._asked = (place, config, tell, run)
         self._found: tuple[Located, DescribedSession] | Exception | None = None
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._read, daemon=True, name="spikesight-read-ahead")
         self._thread.start()
 
     def _read(self) -> None:
-        place, config, tell = self._asked
+        place, config, tell, run = self._asked
         try:
             located = located_source(place, config, tell)
-            self._found = located, describe_session(load_source(located, config, tell), config, tell)
+            self._found = located, _described(located, config, tell, run)
         except (SpikesightError, OSError, MemoryError) as error:
             self._found = error
         except BaseException as error:  # a mistake of ours: it is raised where it is seen
@@ -180,6 +195,15 @@ class _Reading:
         if found is None:
             raise self._failure or RuntimeError("a session was asked for twice.")
         return found
+
+
+def _described(located: Located, config: BenchmarkConfig, tell: Progress, run: Path) -> DescribedSession:
+    """Take what an earlier run kept of a file on a server, else read it."""
+    key = key_of(located, config) if isinstance(located, RemoteFile) else None
+    kept = None if key is None else read_kept(run, key)
+    if kept is not None:
+        return DescribedSession(str(kept.card["session_id"]), kept.dataset, kept.card, kept.panels, {})
+    return replace(describe_session(load_source(located, config, tell), config, tell), key=key)
 
 
 def _oracle(loaded: LoadedSource, config: BenchmarkConfig, tell: Progress) -> Oracle | OnBins | None:

@@ -107,6 +107,7 @@ def test_without_a_folder_or_an_etag_pages_stay_in_memory(tmp_path: Path, monkey
     (tmp_path / "file").write_bytes(b"")
     assert isinstance(open_store(tmp_path / "file" / "folder", REMOTE), MemoryStore)
     assert isinstance(open_store(tmp_path, RemoteFile(REMOTE.url, SIZE, None)), MemoryStore)
+    assert isinstance(open_store(tmp_path, RemoteFile(REMOTE.url, 10**15, "etag")), MemoryStore)
     monkeypatch.setenv("SPIKESIGHT_STREAM_BYTES", "0")
     store = open_store(tmp_path, REMOTE)
     assert isinstance(store, MemoryStore)

@@ -25,8 +25,20 @@ from spikesight.data.session import Session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError
 from spikesight.inspection import inspect_file
+from spikesight.progress import Silent
 
 HURRIED = http.Patience(connect=2.0, read=0.5, retries=4, first_wait=0.01, longest_wait=0.02)
+
+
+class Listener(Silent):
+    """Remembers how far bytes are. It cannot be pickled."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.heard: list[tuple[str, int, int]] = []
+
+    def transfer(self, task: str, done: int, total: int) -> None:
+        self.heard.append((task, done, total))
 
 
 @pytest.fixture(autouse=True)
@@ -112,14 +124,6 @@ def test_dandi_addresses_are_read_from_the_archive(dandi: DandiServer, file: Pat
 
 
 def test_a_pickled_session_reads_on_where_it_is_unpickled(fault_server: FaultServer, data: bytes, file: Path) -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.lock = threading.Lock()  # cannot be pickled
-
-        def note(self, text: str) -> None: ...
-        def advance(self, task: str, done: int, total: int) -> None: ...
-        def search(self, label: str, candidates: pd.DataFrame, total: int, seconds_left: float | None) -> None: ...
-
     session = read_session(fault_server.serve("/a.nwb", data), progress=Listener())
     assert_same(pickle.loads(pickle.dumps(session)), read_session(file))
 
@@ -290,7 +294,8 @@ def test_of_200_units_little_more_than_their_spikes_is_read(
 ) -> None:
     whole, ids = real_size
     address = fault_server.serve("/session_715093703.nwb", whole, etag="real-size")  # type: ignore[arg-type]
-    session = read_session(address)
+    listener = Listener()
+    session = read_session(address, progress=listener)
     assert len(session.stimulus_presentations["natural_scenes"]) == 5950
     times, offsets = session.select_units(ids[chosen]).checked_spike_times()
     stops = spike_bounds()
@@ -298,6 +303,9 @@ def test_of_200_units_little_more_than_their_spikes_is_read(
         n_spikes = int(stops[row] - (stops[row - 1] if row else 0))
         assert np.array_equal(times[offsets[place] : offsets[place + 1]], spike_times_of(int(row), n_spikes))
     assert times.nbytes > 50e6
+    assert listener.heard[0][0] == "streaming session_715093703"
+    assert listener.heard[-1][1:] == (listener.heard[-1][2],) * 2
+    assert listener.heard[-1][2] >= times.nbytes
     assert fault_server.bytes_sent < times.nbytes + 30e6
     assert len(fault_server.seen) < 300
     before = fault_server.bytes_sent

@@ -18,13 +18,14 @@ from spikesight.data.page_store import FOLDER, open_store
 from spikesight.data.public_source import RemoteFile
 from spikesight.data.ragged import Source
 from spikesight.data.remote_reader import RemoteReader, RemoteStream
-from spikesight.errors import FileFormatError, SpikesightError
+from spikesight.errors import FileFormatError, SpikesightError, brief
 from spikesight.progress import Progress
 
 GAP_BYTES: Final = 64 * 1024
 """Bytes between the values of two units that are read and thrown away rather than asking once more."""
 HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
-_MEGABYTE: Final = 1_000_000
+WORTH_TELLING: Final = 4_000_000
+"""Bytes of a read below which nobody hears how far it is."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class RemoteNwbFile:
                 if isinstance(error, SpikesightError) or not isinstance(error, DAMAGE):
                     raise
                 raise FileFormatError(
-                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: {error}. "
-                    "It may be damaged on the server."
+                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: "
+                    f"{brief(error)}. It may be damaged on the server."
                 ) from error
             if stream.error is not None:  # HDF5 may take what cannot be read for what is not there
                 raise stream.error
@@ -172,9 +173,8 @@ class RemoteValues:
             for start, stop in spans:
                 yield self.extent.rows(next(data) if start < stop else b"")
                 done += stop - start
-                if self.file.progress is not None and total >= _MEGABYTE:
-                    task = f"streaming {self.file.stem} (MB)"
-                    self.file.progress.advance(task, done // _MEGABYTE, total // _MEGABYTE)
+                if self.file.progress is not None and total >= WORTH_TELLING:
+                    self.file.progress.transfer(f"streaming {self.file.stem}", done, total)
 
 
 def _extent(found: Any, size: int) -> Extent | None:

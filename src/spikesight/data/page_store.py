@@ -19,6 +19,8 @@ MOST_BYTES: Final = 4 * 1024**3
 """Bytes on disk of all remote files together, unless ``SPIKESIGHT_STREAM_BYTES`` says otherwise."""
 MOST_IN_MEMORY: Final = 2048
 """Pages of one file that are kept where no disk can be used (64 MiB)."""
+LARGEST: Final = 1024**4
+"""Bytes of a file above which nothing is remembered on disk: the sums of its pages alone would take 128 MiB."""
 FOLDER: Final = "streamed"
 ENDING: Final = ".pages"
 _SUM: Final = 4
@@ -178,7 +180,7 @@ def open_store(folder: Path, remote: RemoteFile) -> PageStore:
 
     A file without an ETag may change without a sign, so its pages do not outlive this process.
     """
-    if remote.etag is None or most_bytes() == 0:
+    if remote.etag is None or most_bytes() == 0 or remote.size > LARGEST:
         return _memory_store(remote)
     try:
         return DiskStore(folder, remote, most_bytes())

@@ -20,9 +20,11 @@ from spikesight.errors import RemoteError
 
 BLOCK: Final = 256 * 1024
 """Bytes that are read at a place where the structure of a file is looked up: what follows is mostly wanted next."""
-MOST_OF_A_REQUEST: Final = 8 * 1024**2
-CONNECTIONS: Final = 6
+MOST_OF_A_REQUEST: Final = 2 * 1024**2
+CONNECTIONS: Final = 8
 """Requests at a time."""
+AHEAD: Final = 32
+"""Requests that are under way, wait for a connection, or have come and wait to be taken."""
 HOT_PAGES: Final = 1024
 """Pages (32 MiB) that an open file keeps in memory."""
 SLOWEST: Final = 4096
@@ -104,7 +106,7 @@ class RemoteReader:
         try:
             pieces: list[bytes] = []
             for place, (_, _, is_last) in enumerate(parts):
-                for later in range(place, min(place + 2 * CONNECTIONS, len(parts))):
+                for later in range(place, min(place + AHEAD, len(parts))):
                     if later not in waiting:
                         waiting[later] = pool.submit(self.read, *parts[later][:2], over=over)
                 pieces.append(waiting[place].result())
@@ -162,8 +164,9 @@ class RemoteReader:
                 with self._counting:
                     self.n_bytes += len(piece)
                 left -= len(piece)
-                if time.monotonic() > until:
+                if left and time.monotonic() > until:
                     raise http.PassingError(f"{_bare(url)} sends fewer than {SLOWEST} bytes a second.")
+            answer.raw.release_conn()  # or it would be closed, and the next request make another
 
     def _check(self, answer: requests.Response, start: int, stop: int) -> None:
         """Refuse an answer that holds other bytes than those asked for, before any is read."""
@@ -250,7 +253,8 @@ class RemoteStream(io.RawIOBase):
         if start == stop:
             return b""
         if stop - start > BLOCK:  # values, which are read once
-            return self._reader.read(start, stop)
+            edges = [start, *range((start // BLOCK + 1) * BLOCK, stop, BLOCK), stop]
+            return b"".join(self._reader.read_many(list(itertools.pairwise(edges))))
         first, last = start // PAGE, -(-stop // PAGE)
         if any(page not in self._hot for page in range(first, last)):
             whole = self._reader.read(first * PAGE, min(last * PAGE, self._reader.remote.size), ahead=BLOCK)
