@@ -25,6 +25,7 @@ from spikesight.evaluation import Problem
 from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
+from spikesight.quality.label_check import check_labels
 from spikesight.report import REPORT, write_report
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
@@ -251,6 +252,8 @@ def _describe_sessions(
         if panels:
             run.write_json(panels_file(loaded.session_id), {"session_id": loaded.session_id, **panels})
         card = session_card(loaded.dataset)
+        own = loaded.dataset.isel({TIME: list(own_bins(loaded.dataset))})
+        card["labels"] = str(check_labels(own, seed=config.seed))
         cards.append({**card, "session_id": loaded.session_id, "panels_left_out": left_out})
         tell.advance("reading sessions", len(cards), datasets.n_sources)
         for area in sorted(set(config.areas or ()) - set(card["units_per_area"])):
