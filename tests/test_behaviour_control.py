@@ -178,7 +178,9 @@ def test_the_command_line_shows_the_control_and_the_page_says_what_it_is(tmp_pat
     told = " ".join(methods(read_run(tmp_path / "run")))
     assert "'running alone' saw what the mouse did" in told
     assert "Only running trials: the mean speed over the presentation is 1 cm/s or more." in told
-    assert ALONE in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert ALONE in page
+    assert "Labels were not checked: too few trials" in page
 
 
 def test_an_unknown_control_is_refused(tmp_path):

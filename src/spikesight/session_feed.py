@@ -20,6 +20,7 @@ from spikesight.kept_sessions import KeptSession, key_of, read_kept, write_kept
 from spikesight.places import Place, name_of
 from spikesight.progress import Progress
 from spikesight.provenance import identify_file
+from spikesight.quality.label_check import check_labels
 from spikesight.run_record import SESSIONS
 from spikesight.schema import TIME, UNIT
 from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
@@ -57,7 +58,14 @@ class DescribedSession:
 def describe_session(loaded: LoadedSource, config: BenchmarkConfig, tell: Progress) -> DescribedSession:
     """Look at a session before it is decoded."""
     panels, left_out = _panels(loaded)
-    card = {**session_card(loaded.dataset), "session_id": loaded.session_id, "panels_left_out": left_out}
+    own = loaded.dataset.isel({TIME: list(own_bins(loaded.dataset))})
+    labels = str(check_labels(own, seed=config.seed))
+    card = {
+        **session_card(loaded.dataset),
+        "labels": labels,
+        "session_id": loaded.session_id,
+        "panels_left_out": left_out,
+    }
     for area in sorted(set(config.areas or ()) - set(card["units_per_area"])):
         tell.note(f"session {loaded.session_id} has no unit in {area}")
     oracle = _oracle(loaded, config, tell)

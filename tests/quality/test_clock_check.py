@@ -72,6 +72,15 @@ def test_a_silent_probe_is_not_flagged_if_no_probe_answers():
     assert compare_probes([silent]) == [silent]
 
 
+def test_a_probe_too_weak_to_tell_is_not_flagged():
+    """A third of what the others have would not have been seen in it."""
+    good, weak = clock(SOUND, "probeA"), clock(SOUND, "probeC")
+    weak = replace(weak, n_visual=40, least=good.peak / 2)
+    assert [check.status for check in compare_probes([good, weak])] == [OK, NO_RESPONSE]
+    assert [check.status for check in compare_probes([good, replace(weak, least=good.peak / 4)])] == [OK, SILENT]
+    assert [check.status for check in compare_probes([good, replace(weak, least=0.0, tuned_p=1e-3)])][1] == NO_RESPONSE
+
+
 def test_a_silent_probe_outside_of_visual_areas_is_not_flagged():
     good, deaf = clock(SOUND, "probeA"), clock(SOUND, "probeC")
     assert [check.status for check in compare_probes([good, deaf])] == [OK, NO_RESPONSE]

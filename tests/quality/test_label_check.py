@@ -1,5 +1,7 @@
 """Labels: what sound, shuffled and hard ones explain."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -41,6 +43,14 @@ def test_sound_labels_explain_much():
     assert found.explained > 0.05
     assert found.z > 20
     assert (found.stimulus, found.target, found.n_classes) == ("natural_scenes", "frame", 12)
+
+
+def test_a_check_is_told_in_a_sentence():
+    sound, shuffled = tuned_session(), with_shuffled_labels(tuned_session())
+    told = str(check_labels(counted(sound)))
+    assert re.match(r"Labels explain \d+\.\d\d % of the variance of single units' counts; permuted labels ", told)
+    assert told.endswith("do as well with p = 0.005.")
+    assert str(check_labels(counted(shuffled))).endswith("(labels do not explain the counts).")
 
 
 def test_shuffled_labels_are_flagged():

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import gumbel_r
 
 from spikesight.data.binning import bin_spikes
 from spikesight.data.presentations import Trials
@@ -26,6 +27,7 @@ LAGS: Final = (-0.75, 1.0)
 PLAUSIBLE: Final = (0.0, 0.2)
 """Delays that a visual system has, s. Units of mouse cortex and thalamus answer from some 30 to 100 ms on."""
 SHIFTS: Final = 60
+FEWEST_SHIFTS: Final = 20
 """Circular shifts of the sequence of pictures against the spikes that make the null."""
 LEVEL: Final = 1e-4
 """A delay is believed if its peak would be reached in one of ten thousand shifted sequences, by a Gumbel distribution
@@ -40,7 +42,11 @@ MOST_TRIALS: Final = 2000
 FEWEST_UNITS: Final = 5
 FEWEST_TRIALS: Final = 60
 FEWEST_VISUAL: Final = 20
-"""A probe with so many units in visual areas that does not answer while others do is flagged."""
+TELLING: Final = 3.0
+"""A probe is flagged as silent if it has so many units in visual areas, and a peak of a third of the usual one (median
+of the probes that do answer to the same stimulus) would have been seen in it."""
+SURELY_NONE: Final = 0.01
+"""And if a peak as high as its own is not rarer than this in shifted sequences."""
 
 OK: Final = "ok"
 SHIFTED: Final = "clock is off: answers at an implausible delay"
@@ -64,6 +70,8 @@ class ClockCheck:
         Mean rate around the onsets: part of jittered onsets that modulate it as much, and (highest - lowest) / mean.
     tuned_p
         Chance that a shifted sequence explains as much at some delay.
+    peak, least
+        Highest explained variance (share, mean over units), and the lowest peak that would be believed.
     delay, low, high
         Delay at which half of the highest explained variance is reached, s, and its 95 % interval over units
         (bootstrap); NaN where the probe is not tuned.
@@ -81,6 +89,8 @@ class ClockCheck:
     change_p: float = np.nan
     change_depth: float = np.nan
     tuned_p: float = np.nan
+    peak: float = np.nan
+    least: float = np.nan
     delay: float = np.nan
     low: float = np.nan
     high: float = np.nan
@@ -136,10 +146,13 @@ def check_clock(trials: Trials, probe: str, *, seed: int = 0) -> ClockCheck:
     if by_unit is None:
         return found
     curve = by_unit.mean(axis=1)
-    tuned_p = _chance_of_peak(
-        values, codes, counts.shape[1:], float(curve.max()), step * len(trials.table) / len(table)
-    )
-    found = replace(found, change_p=change_p, change_depth=depth, tuned_p=tuned_p, curve=tuple(curve.tolist()))
+    peak = float(curve.max())
+    null = _peaks_of_shifted(values, codes, counts.shape[1:], step * len(trials.table) / len(table))
+    found = replace(found, change_p=change_p, change_depth=depth, peak=peak, curve=tuple(curve.tolist()))
+    if null is None:
+        return found
+    tuned_p = float(null.sf(peak))
+    found = replace(found, tuned_p=tuned_p, least=float(null.isf(LEVEL)))
     if not tuned_p <= LEVEL:
         return replace(found, status=NOT_TUNED if change_p <= CHANGE_LEVEL else NO_RESPONSE)
     drawn = rng.integers(0, by_unit.shape[1], (RESAMPLES, by_unit.shape[1]))
@@ -151,14 +164,24 @@ def check_clock(trials: Trials, probe: str, *, seed: int = 0) -> ClockCheck:
 
 def compare_probes(checks: list[ClockCheck]) -> list[ClockCheck]:
     """Flag probes with many visual units that do not answer while another probe does."""
-    if not any(check.status == OK for check in checks):
-        return checks
+    peaks: dict[str, list[float]] = {}
+    for check in checks:
+        if check.status == OK:
+            peaks.setdefault(check.stimulus, []).append(check.peak)
+    usual = {stimulus: float(np.median(found)) for stimulus, found in peaks.items()}
     return [
-        replace(check, status=SILENT)
-        if check.status in (NOT_TUNED, NO_RESPONSE) and check.n_visual >= FEWEST_VISUAL
-        else check
+        replace(check, status=SILENT) if _is_silent(check, usual.get(check.stimulus, 0.0)) else check
         for check in checks
     ]
+
+
+def _is_silent(check: ClockCheck, usual: float) -> bool:
+    return (
+        check.status in (NOT_TUNED, NO_RESPONSE)
+        and check.n_visual >= FEWEST_VISUAL
+        and check.tuned_p > SURELY_NONE
+        and usual >= TELLING * check.least
+    )
 
 
 def _visual(units: pd.DataFrame) -> NDArray[np.bool_]:
@@ -172,20 +195,17 @@ def _explained_by_lag(values: Floats32, codes: NDArray[np.intp], shape: tuple[in
     return explained(values, even, odd).reshape(shape) if even.shape[0] >= 2 else None
 
 
-def _chance_of_peak(
-    values: Floats32, codes: NDArray[np.intp], shape: tuple[int, ...], peak: float, step: float
-) -> float:
-    """Chance of a peak as high anywhere when the sequence is shifted by more than all lags."""
+def _peaks_of_shifted(values: Floats32, codes: NDArray[np.intp], shape: tuple[int, ...], step: float) -> Any:
+    """Fit a Gumbel distribution to peaks when the sequence is shifted by more than all lags; None of too few shifts."""
     reach = int(np.ceil((LAGS[1] - LAGS[0] + 1.0) / step)) if step > 0 else 1
     shifts = np.arange(reach, len(codes) - reach)
-    if len(shifts) < 20:
-        return float("nan")
+    if len(shifts) < FEWEST_SHIFTS:
+        return None
     shifts = np.unique(np.linspace(shifts[0], shifts[-1], SHIFTS).astype(int))
     curves = [_explained_by_lag(values, np.roll(codes, shift), shape) for shift in shifts]
-    maxima = np.array([curve.mean(axis=1).max() for curve in curves if curve is not None])
-    scale = max(float(maxima.std(ddof=1)) * np.sqrt(6) / np.pi, np.finfo(float).tiny)
-    place = float(maxima.mean()) - np.euler_gamma * scale
-    return float(-np.expm1(-np.exp(-(peak - place) / scale)))
+    peaks = np.array([curve.mean(axis=1).max() for curve in curves if curve is not None])
+    scale = max(float(peaks.std(ddof=1)) * np.sqrt(6) / np.pi, np.finfo(float).tiny)
+    return gumbel_r(float(peaks.mean()) - np.euler_gamma * scale, scale)
 
 
 def _half_rise(curve: NDArray[np.float64]) -> float:

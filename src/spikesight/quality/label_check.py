@@ -67,6 +67,15 @@ class LabelCheck:
         """Whether something is wrong."""
         return self.status == NOT_EXPLAINED
 
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        if np.isnan(self.p_value):
+            return f"Labels were not checked: {self.status}."
+        share = f"{100 * self.explained:.2f}".replace("-", "\u2212")
+        beyond = f"permuted labels do as well with p = {self.p_value:.2g}"
+        note = "" if self.status == OK else f" ({self.status})"
+        return f"Labels explain {share} % of the variance of single units' counts; {beyond}{note}."
+
 
 def check_labels(dataset: xr.Dataset, *, seed: int = 0) -> LabelCheck:
     """Compare what the labels explain with what permuted labels do.

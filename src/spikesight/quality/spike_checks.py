@@ -13,14 +13,7 @@ from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.errors import NoTrialsError, TargetNotFoundError
 from spikesight.progress import Progress, Silent
-from spikesight.quality.clock_check import (
-    NO_RESPONSE,
-    TOO_LITTLE,
-    ClockCheck,
-    check_clock,
-    compare_probes,
-    probe_units,
-)
+from spikesight.quality.clock_check import TOO_LITTLE, ClockCheck, check_clock, compare_probes, probe_units
 from spikesight.quality.label_check import FEWEST_TRIALS, LabelCheck, check_labels
 from spikesight.schema import UNIT
 
@@ -98,7 +91,7 @@ def _in_memory(session: Session) -> Session:
 
 
 def _clock(probe: str, session: Session, shown: list[Trials], seed: int) -> ClockCheck:
-    """Test a probe with one stimulus after the other until its delay is known; else tell of the likeliest."""
+    """Test a probe with one stimulus after the other until its delay is known; else tell of the first that could be."""
     tried: list[ClockCheck] = []
     for trials in shown[:MOST_STIMULI]:
         found = check_clock(replace(trials, session=session), probe, seed=seed)
@@ -106,7 +99,4 @@ def _clock(probe: str, session: Session, shown: list[Trials], seed: int) -> Cloc
             return found
         tried.append(found)
     told = [check for check in tried if check.status != TOO_LITTLE]
-    if told:
-        # One that answers to changes says more than one that does not.
-        return min(told, key=lambda check: (check.status == NO_RESPONSE, check.tuned_p))
-    return tried[0] if tried else ClockCheck(probe, len(session.units), 0, "", 0)
+    return (told or tried or [ClockCheck(probe, len(session.units), 0, "", 0)])[0]
