@@ -20,7 +20,7 @@ def fetch(
         str | None, typer.Option("--all", metavar="STIMULUS", help="Every session that was shown it: natural_scenes.")
     ] = None,
     source: Annotated[
-        Literal["s3", "dandi"], typer.Option(help="Bucket of the Allen Institute, or dandiset 000021.")
+        Literal["s3", "dandi"], typer.Option(help="Bucket of the Allen Institute, or dandisets 000021 and 000022.")
     ] = "s3",
     base_url: Annotated[
         str | None, typer.Option(help="Address of the source, if not SPIKESIGHT_S3_URL or SPIKESIGHT_DANDI_URL.")

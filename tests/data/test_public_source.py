@@ -77,9 +77,15 @@ def test_the_redirecting_address_serves_where_the_blob_is_not_named(dandi: Dandi
     assert found.size == 6
 
 
+def test_sessions_of_the_other_type_lie_in_another_dandiset(dandi: DandiServer) -> None:
+    dandi.dandiset = "000022"
+    dandi.add_session(766640955, 744915204, b"spikes of moving dots")
+    assert locate(766640955, "dandi").size == 21
+
+
 def test_a_session_that_the_dandiset_lacks_is_told(dandi: DandiServer) -> None:
     dandi.add_session(SESSION, 699733573, b"spikes")
-    with pytest.raises(RemoteError, match="expected session 42 at dandiset 000021"):
+    with pytest.raises(RemoteError, match="expected session 42 at dandisets 000021 and 000022"):
         locate(42, "dandi")
 
 
@@ -222,5 +228,5 @@ def test_the_fault_server_serves_ranges(fault_server: FaultServer) -> None:
 
 def test_the_file_of_a_probe_is_not_taken_for_the_session(dandi: DandiServer) -> None:
     dandi.add(f"sub-699733573/sub-699733573_ses-{SESSION}_probe-810755797_ecephys.nwb", b"LFP")
-    with pytest.raises(RemoteError, match=f"expected session {SESSION} at dandiset 000021"):
+    with pytest.raises(RemoteError, match=f"expected session {SESSION} at dandisets 000021 and 000022"):
         locate(SESSION, "dandi")

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from servers.fault_server import FaultServer, Seen
 
-DANDISET = "000021"
 PUBLISHED = "0.251116.2246"
 PART = 64 << 20
 
@@ -28,10 +27,12 @@ class Asset:
 
 
 class DandiServer(FaultServer):
-    """Serves dandiset 000021 at ``api``.
+    """Serves one dandiset at ``api``.
 
     Attributes
     ----------
+    dandiset
+        Its number.
     published
         Version that was published last; None: there is only a draft.
     page_size
@@ -43,6 +44,7 @@ class DandiServer(FaultServer):
     def __init__(self) -> None:
         super().__init__()
         self.api = f"{self.url}/api"
+        self.dandiset = "000021"
         self.published: str | None = PUBLISHED
         self.page_size = 100
         self.names_blobs = True
@@ -74,9 +76,9 @@ class DandiServer(FaultServer):
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
         if address.path.startswith("/blobs/"):
             return None
-        if address.path == f"/api/dandisets/{DANDISET}/":
+        if address.path == f"/api/dandisets/{self.dandiset}/":
             return _json(self._dandiset())
-        version = re.fullmatch(rf"/api/dandisets/{DANDISET}/versions/([^/]+)/assets/(.*)", address.path)
+        version = re.fullmatch(rf"/api/dandisets/{self.dandiset}/versions/([^/]+)/assets/(.*)", address.path)
         if version and version[1] in ("draft", self.published):
             if not version[2]:
                 return _json(self._page(address.path, query))
@@ -97,7 +99,7 @@ class DandiServer(FaultServer):
             }
 
         return {
-            **{"identifier": DANDISET, "created": "2020-04-29T17:34:37Z", "modified": "2025-11-16T22:46:00Z"},
+            **{"identifier": self.dandiset, "created": "2020-04-29T17:34:37Z", "modified": "2025-11-16T22:46:00Z"},
             **{"contact_person": "", "embargo_status": "OPEN", "draft_version": version("draft")},
             "most_recent_published_version": version(self.published) if self.published else None,
         }

@@ -88,7 +88,7 @@ def fetch_session(
     session_id
         For example 715093703.
     source
-        ``"s3"``: the bucket of the Allen Institute. ``"dandi"``: dandiset 000021.
+        ``"s3"``: the bucket of the Allen Institute. ``"dandi"``: dandisets 000021 and 000022.
     base
         Address of the source; see :func:`spikesight.data.public_source.base_url`.
     cache

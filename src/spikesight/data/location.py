@@ -8,13 +8,13 @@ from urllib.parse import quote, urlsplit
 
 from spikesight.data.catalogue import sessions
 from spikesight.data.fetch import fetched
-from spikesight.data.public_source import S3_URL, RemoteFile, Source, base_url, describe, locate
+from spikesight.data.public_source import DANDISETS, S3_URL, RemoteFile, Source, base_url, describe, locate
 from spikesight.errors import FileFormatError
 from spikesight.places import DANDI, Place, as_place, is_session_id, resolved
 
 BUCKET: Final = urlsplit(S3_URL).netloc.partition(".")[0]
 """The bucket of the Allen Institute; ``SPIKESIGHT_S3_URL`` stands for it."""
-_DANDI_PLACE: Final = re.compile(r"dandi:(?://)?000021/(?:ses-)?(\d+)")
+_DANDI_PLACE: Final = re.compile(rf"dandi:(?://)?(?:{'|'.join(DANDISETS)})/(?:ses-)?(\d+)")
 
 Located = Path | RemoteFile
 

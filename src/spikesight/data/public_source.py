@@ -1,4 +1,4 @@
-"""Where a public session lies: the bucket of the Allen Institute, or dandiset 000021 of the DANDI archive."""
+"""Where a public session lies: the bucket of the Allen Institute, or two dandisets of the DANDI archive."""
 
 import os
 import re
@@ -17,7 +17,8 @@ Source = Literal["s3", "dandi"]
 S3_URL: Final = "https://allen-brain-observatory.s3.amazonaws.com"
 S3_PREFIX: Final = "visual-coding-neuropixels/ecephys-cache"
 DANDI_URL: Final = "https://api.dandiarchive.org/api"
-DANDISET: Final = "000021"
+DANDISETS: Final = ("000021", "000022")
+"""Sessions of type brain_observatory_1.1, and of type functional_connectivity."""
 MOST_PAGES: Final = 200
 """Pages of a listing after which a server is thought to go in circles."""
 
@@ -71,7 +72,7 @@ def locate(
     session_id
         For example 715093703.
     source
-        ``"s3"``: the bucket of the Allen Institute. ``"dandi"``: dandiset 000021.
+        ``"s3"``: the bucket of the Allen Institute. ``"dandi"``: dandisets 000021 and 000022.
     base
         Address of the source instead of :func:`base_url`.
     patience
@@ -85,7 +86,7 @@ def locate(
         If there is no such source.
     """
     where = (base or base_url(source)).rstrip("/")
-    return _in_bucket(session_id, where, patience) if source == "s3" else _in_dandiset(session_id, where, patience)
+    return _in_bucket(session_id, where, patience) if source == "s3" else _in_dandisets(session_id, where, patience)
 
 
 def s3_url(session_id: int, base: str | None = None) -> str:
@@ -148,9 +149,22 @@ def _unknown(session_id: int, where: str, status: int | None = None) -> RemoteEr
     )
 
 
-def _in_dandiset(session_id: int, base: str, patience: http.Patience) -> RemoteFile:
-    dandiset = f"{base}/dandisets/{DANDISET}"
-    about = http.ask_json(f"{dandiset}/", patience=patience)
+def _in_dandisets(session_id: int, base: str, patience: http.Patience) -> RemoteFile:
+    for number in DANDISETS:
+        found = _in_dandiset(session_id, f"{base}/dandisets/{number}", patience)
+        if found is not None:
+            return found
+    raise _unknown(session_id, f"dandisets {' and '.join(DANDISETS)} of {base}")
+
+
+def _in_dandiset(session_id: int, dandiset: str, patience: http.Patience) -> RemoteFile | None:
+    """Find a session in one dandiset; None if it, or the dandiset, is not there."""
+    try:
+        about = http.ask_json(f"{dandiset}/", patience=patience)
+    except RemoteError as error:
+        if error.status != 404:
+            raise
+        return None
     # A published version stays what it is; the draft may change under a download.
     version = _field(
         _field(about, "most_recent_published_version", dandiset) or {"version": "draft"}, "version", dandiset
@@ -162,7 +176,7 @@ def _in_dandiset(session_id: int, base: str, patience: http.Patience) -> RemoteF
         if _is_session_file(str(_field(asset, "path", assets)), session_id)
     ]
     if not found:
-        raise _unknown(session_id, f"dandiset {DANDISET} ({assets})")
+        return None
     # The plain name before one with a suffix, should there ever be both.
     chosen = min(found, key=lambda asset: len(asset["path"]))
     address = f"{assets}{_field(chosen, 'asset_id', assets)}/"
