@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from spikesight.config import BenchmarkConfig, load_config
     from spikesight.data.arrays import to_arrays
     from spikesight.data.binning import bin_periods, bin_spikes
+    from spikesight.data.catalogue import sessions
     from spikesight.data.context import add_context
     from spikesight.data.counts import read_counts, write_counts
+    from spikesight.data.fetch import fetch_session
     from spikesight.data.nwb import read_session
     from spikesight.data.nwb_write import write_session
     from spikesight.data.presentations import Trials, select_trials
@@ -51,12 +53,14 @@ _HOME = {
     "bin_periods": "data.binning",
     "bin_spikes": "data.binning",
     "evaluate": "benchmark",
+    "fetch_session": "data.fetch",
     "load_config": "config",
     "read_counts": "data.counts",
     "read_run": "run_record",
     "read_session": "data.nwb",
     "run_benchmark": "experiment",
     "select_trials": "data.presentations",
+    "sessions": "data.catalogue",
     "simulate_session": "data.simulation",
     "to_arrays": "data.arrays",
     "tune": "tuning",
@@ -85,12 +89,14 @@ __all__ = [
     "bin_periods",
     "bin_spikes",
     "evaluate",
+    "fetch_session",
     "load_config",
     "read_counts",
     "read_run",
     "read_session",
     "run_benchmark",
     "select_trials",
+    "sessions",
     "simulate_session",
     "to_arrays",
     "tune",
