@@ -174,6 +174,9 @@ def _read_netcdf(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
             f"expected binned trials in {path}, could not read it: {brief(error)}. Write it again."
         ) from error
     dataset = validate_dataset(dataset).drop_encoding()
+    for name in (AREA, QUALITY):
+        if name in dataset.coords and dataset[name].dims != (UNIT,):
+            raise FileFormatError(f"{path}: expected {name} along {UNIT!r}, it lies along {dataset[name].dims}.")
     if dataset[SPIKE_COUNTS].size and dataset[SPIKE_COUNTS].min() < 0:
         raise FileFormatError(
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."
