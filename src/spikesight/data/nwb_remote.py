@@ -18,7 +18,7 @@ from spikesight.data.page_store import FOLDER, open_store
 from spikesight.data.public_source import RemoteFile
 from spikesight.data.ragged import Source
 from spikesight.data.remote_reader import RemoteReader, RemoteStream
-from spikesight.errors import FileFormatError, SpikesightError
+from spikesight.errors import FileFormatError, SpikesightError, brief
 from spikesight.progress import Progress
 
 GAP_BYTES: Final = 64 * 1024
@@ -107,7 +107,7 @@ class RemoteNwbFile:
                 if isinstance(error, SpikesightError) or not isinstance(error, DAMAGE):
                     raise
                 raise FileFormatError(
-                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: {error}. "
+                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: {brief(error)}. "
                     "It may be damaged on the server."
                 ) from error
             if stream.error is not None:  # HDF5 may take what cannot be read for what is not there
