@@ -107,8 +107,8 @@ class RemoteNwbFile:
                 if isinstance(error, SpikesightError) or not isinstance(error, DAMAGE):
                     raise
                 raise FileFormatError(
-                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: {brief(error)}. "
-                    "It may be damaged on the server."
+                    f"expected a whole NWB file, {self.name} ({self.remote.size} bytes) could not be read: "
+                    f"{brief(error)}. It may be damaged on the server."
                 ) from error
             if stream.error is not None:  # HDF5 may take what cannot be read for what is not there
                 raise stream.error
