@@ -10,7 +10,7 @@ import pytest
 from minimal_nwb import write_minimal
 
 from spikesight.data import npz_file, nwb_file
-from spikesight.data.counts import read_counts
+from spikesight.data.counts import read_counts, write_counts
 from spikesight.data.nwb import read_session
 from spikesight.data.presentations import select_trials
 from spikesight.errors import DataError, FileFormatError, brief
@@ -107,6 +107,12 @@ def test_a_pupil_of_impossible_size_is_no_warning(minimal):
     assert pupil["area"].tolist() == [np.inf, 4 * np.pi]
 
 
+def test_names_and_versions_that_fill_pages_are_cut_in_messages(minimal):
+    with pytest.raises(FileFormatError) as raised:
+        read_session(change(minimal, lambda file: file.attrs.__setitem__("nwb_version", "x" * 60_000)))
+    assert len(str(raised.value)) < 1000
+
+
 # --- npz ---------------------------------------------------------------------------------------------------------
 
 
@@ -160,8 +166,6 @@ def test_arrays_that_take_more_than_the_memory_are_refused_before_they_are_unpac
 @pytest.fixture
 def counts(tmp_path):
     """Binned trials as `write_counts` writes them."""
-    from spikesight.data.counts import write_counts
-
     write_counts(read_counts(write_npz(tmp_path / "a.npz", **lab_arrays())), tmp_path / "a.nc")
     return tmp_path / "a.nc"
 
@@ -191,6 +195,15 @@ def test_netcdf_whose_parts_do_not_fit_is_read_or_our_error(counts, edit):
         warnings.simplefilter("error")
         with contextlib.suppress(DataError):
             read_counts(counts, areas=[""])
+
+
+@pytest.mark.parametrize("name", ["area", "published_like_qc"])
+def test_netcdf_with_areas_that_are_not_along_units_is_refused(counts, tmp_path, name):
+    dataset = read_counts(counts).assign_coords({name: ("trial", np.array(["VISp"] * 4))})
+    write_counts(dataset, tmp_path / "b.nc")
+
+    with pytest.raises(FileFormatError, match=f"expected {name} along 'unit'"):
+        read_counts(tmp_path / "b.nc", areas=["VISp"])
 
 
 def test_what_another_library_says_is_cut():

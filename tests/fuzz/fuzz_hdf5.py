@@ -254,9 +254,9 @@ class Spoiler:
         self.file.create_virtual_dataset(name, layout)
 
     def bomb(self) -> None:
-        """Values that are honest about their size, 0.25 to 4 GiB, in at most 4 MB."""
+        """Values that are honest about their size, an eighth of a GiB to 4, in at most 4 MB."""
         name = self.name()
-        chunks = int(self.pick((4, 32, 64)))
+        chunks = int(self.pick((2, 32, 64)))
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk((BOMB_BYTES // 8,))
         plist.set_deflate(9)

@@ -238,8 +238,8 @@ def archive(members: Members, method: int) -> bytes:
 
 
 def bomb(rng: Rng) -> bytes:
-    """An array ``X`` of zeros that is honest about its size: 0.25 to 8 GiB in at most 8 MB."""
-    mebibytes = int(_pick((256, 400, 1800, 8192), rng))
+    """An array ``X`` of zeros that is honest about its size: an eighth of a GiB to 8, in at most 8 MB."""
+    mebibytes = int(_pick((128, 200, 1800, 8192), rng))
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (mebibytes, MIB)})
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)

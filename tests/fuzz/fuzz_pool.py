@@ -124,7 +124,7 @@ class Fuzzing:
         where = worker.innermost()
         told = f"{death} in {where}"
         folder = self.folder / f"plain_{number}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         case = make_case(self.seed, number, self.seeds, folder, self.outside)
         if case.path.suffix == ".npz":
             return Outcome(number, case.recipe, fault=told)

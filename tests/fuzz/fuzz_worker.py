@@ -25,7 +25,7 @@ from fuzz_watch import Watch
 
 MEMORY = 2 * 2**30
 """Bytes of data at most, which is heap and anonymous mappings (numba alone reserves 1 GiB)."""
-SECONDS = 2
+SECONDS = 3
 """Processor time of one case at most; a sound one takes 0.03 s."""
 
 

@@ -194,6 +194,9 @@ def _load_netcdf(path: Path) -> xr.Dataset:
 
 def _read_written(path: Path, asked: tuple[str, ...]) -> xr.Dataset:
     dataset = _load_netcdf(path) if path.suffix == ".nc" else read_exported(path)
+    for name in (AREA, QUALITY):
+        if name in dataset.coords and dataset[name].dims != (UNIT,):
+            raise FileFormatError(f"{path}: expected {name} along {UNIT!r}, it lies along {dataset[name].dims}.")
     if dataset[SPIKE_COUNTS].size and dataset[SPIKE_COUNTS].min() < 0:
         raise FileFormatError(
             f"expected spike counts in {path}, got values down to {int(dataset[SPIKE_COUNTS].min())}."

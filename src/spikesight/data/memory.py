@@ -16,7 +16,10 @@ def available_memory() -> int:
         line = next(line for line in _MEMINFO.read_text().splitlines() if line.startswith(_AVAILABLE))
         return 1024 * int(line.split()[1])
     except (OSError, StopIteration, IndexError, ValueError):
-        pass
+        return _whole_memory()
+
+
+def _whole_memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):

@@ -17,7 +17,7 @@ from spikesight.data.public_source import RemoteFile, Source
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.data.unit_filters import UnitFilters
-from spikesight.errors import FileFormatError
+from spikesight.errors import FileFormatError, brief
 from spikesight.progress import Progress
 
 UNKNOWN_AREAS: Final = frozenset({"", "None"})
@@ -89,7 +89,7 @@ def read_session(
         table = _group(root, "/units")
         if table is None:
             raise FileFormatError(
-                f"expected a units table (sorted spikes) in {file.name}, it holds {sorted(root)}. "
+                f"expected a units table (sorted spikes) in {file.name}, it holds {brief(sorted(root))}. "
                 "Files of one probe's LFP have none; give the session's file."
             )
         id_column = dataset(table, "id")
@@ -98,7 +98,7 @@ def read_session(
         if spike_times is None:
             raise FileFormatError(
                 f"expected units/id, units/spike_times and units/spike_times_index in {file.name}, "
-                f"units has {sorted(table)}. Decoding needs the spike times of each unit."
+                f"units has {brief(sorted(table), 1000)}. Decoding needs the spike times of each unit."
             )
         channels = _read_channels(root)
         every_unit = _join_channels(read_table(table, "unit_id"), _peak_rows(table, channels), channels)

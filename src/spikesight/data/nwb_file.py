@@ -268,10 +268,12 @@ def check_version(root: h5py.File, path: str) -> None:
         old = " (an NWB 1 file)" if "nwb_version" in set(root) else ""
         raise FileFormatError(
             f"expected an NWB 2 file, {path} is HDF5 without the attribute nwb_version{old}; it holds "
-            f"{sorted(root)[:8]}. Convert it to NWB 2."
+            f"{brief(sorted(root)[:8])}. Convert it to NWB 2."
         )
     if not as_text(version).lstrip("vV").startswith("2"):
-        raise FileFormatError(f"expected an NWB 2 file, {path} is of NWB version {as_text(version)!r}. Convert it.")
+        raise FileFormatError(
+            f"expected an NWB 2 file, {path} is of NWB version {brief(as_text(version), 40)!r}. Convert it."
+        )
 
 
 def _not_hdf5(path: Path) -> str:
