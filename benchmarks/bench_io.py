@@ -98,7 +98,8 @@ def run(command: list[Any]) -> dict[str, Any]:
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
-        sys.exit(f"a reader failed: {' '.join(map(str, command))}\n{done.stderr[-3000:]}")
+        killed = " (killed: memory ran out?)" if done.returncode == -9 else ""
+        sys.exit(f"a reader ended with {done.returncode}{killed}: {' '.join(map(str, command))}\n{done.stderr[-3000:]}")
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
 

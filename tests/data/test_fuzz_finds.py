@@ -107,6 +107,30 @@ def test_a_pupil_of_impossible_size_is_no_warning(minimal):
     assert pupil["area"].tolist() == [np.inf, 4 * np.pi]
 
 
+@pytest.mark.parametrize("kind", ["reference", "text", "complex", "column"])
+def test_spike_times_that_are_no_numbers_end_to_end_are_refused(minimal, kind):
+    def edit(file):
+        del file["units/spike_times"]
+        if kind == "reference":
+            file.create_dataset("units/spike_times", shape=(5,), dtype=h5py.regionref_dtype)
+        elif kind == "text":
+            file.create_dataset("units/spike_times", data=["0.1"] * 5, dtype=h5py.string_dtype())
+        else:
+            file["units/spike_times"] = np.zeros(5, complex) if kind == "complex" else np.zeros((5, 1))
+
+    with pytest.raises(FileFormatError, match="expected numbers in /units/spike_times"):
+        read_session(change(minimal, edit))
+
+
+def test_a_text_of_a_million_values_is_refused_before_it_is_written_out(minimal):
+    def edit(file):
+        del file["identifier"]
+        file["identifier"] = np.zeros(1_000_000)
+
+    with pytest.raises(FileFormatError, match="expected one text in /identifier, it holds 1000000 values"):
+        read_session(change(minimal, edit))
+
+
 def test_names_and_versions_that_fill_pages_are_cut_in_messages(minimal):
     with pytest.raises(FileFormatError) as raised:
         read_session(change(minimal, lambda file: file.attrs.__setitem__("nwb_version", "x" * 60_000)))
@@ -153,6 +177,14 @@ def test_numbers_of_the_other_byte_order_are_read(tmp_path):
     assert dataset["unit"].dtype.isnative
 
 
+def test_trial_ids_of_half_precision_are_read(tmp_path):
+    ids = np.array([5, 6, 7, 8], np.float16)
+
+    dataset = read_counts(write_npz(tmp_path / "a.npz", **lab_arrays(stimulus_presentation_id=ids)))
+
+    assert dataset["trial"].values.tolist() == [5, 6, 7, 8]
+
+
 def test_arrays_that_take_more_than_the_memory_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(npz_file, "available_memory", lambda: 40)
 
@@ -195,6 +227,17 @@ def test_netcdf_whose_parts_do_not_fit_is_read_or_our_error(counts, edit):
         warnings.simplefilter("error")
         with contextlib.suppress(DataError):
             read_counts(counts, areas=[""])
+
+
+def test_netcdf_with_a_coordinate_longer_than_its_dimension_is_refused(counts):
+    def edit(file):
+        scales = file["start_time"].attrs["DIMENSION_LIST"]
+        del file["start_time"]
+        file["start_time"] = np.arange(5.0)
+        file["start_time"].attrs.create("DIMENSION_LIST", scales, dtype=h5py.vlen_dtype(h5py.ref_dtype))
+
+    with pytest.raises(FileFormatError, match=r"start_time of shape \(5,\) does not fit its dimensions: {'trial': 4}"):
+        read_counts(change(counts, edit))
 
 
 @pytest.mark.parametrize("name", ["area", "published_like_qc"])

@@ -77,7 +77,7 @@ def read_everything(path):
 
 
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path):
-    with pytest.raises(FileFormatError, match=r"nothing at .*absent\.nwb"):
+    with pytest.raises(FileFormatError, match=r"there is none at .*absent\.nwb"):
         read_session(tmp_path / "absent.nwb")
 
 

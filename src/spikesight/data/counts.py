@@ -189,6 +189,12 @@ def _load_netcdf(path: Path) -> xr.Dataset:
         raise FileFormatError(
             f"expected binned trials in {path}, could not read it: {brief(error)}. Write it again."
         ) from error
+    for name, variable in dataset.variables.items():  # the library takes the word of each dataset for it
+        if variable.shape != tuple(dataset.sizes[dim] for dim in variable.dims):
+            raise FileFormatError(
+                f"{path}: {name} of shape {variable.shape} does not fit its dimensions: "
+                f"{ {dim: dataset.sizes[dim] for dim in variable.dims} }. Write the file again."
+            )
     return validate_dataset(dataset).drop_encoding()
 
 

@@ -135,6 +135,8 @@ def _trials(arrays: Mapping[str, NDArray[Any]], n_trials: int, path: Path) -> pd
         if name not in _OUTSIDE_TRIALS and (name in ("y", START, STOP, _TRIAL_ID, BLOCK) or values.shape == (n_trials,))
     }
     index = table.pop(_TRIAL_ID, np.arange(n_trials))
+    if index.dtype.kind == "f":
+        index = index.astype(np.float64)  # pandas has no index of half precision
     block = arrays.get(_GROUPS, table.pop(BLOCK, np.zeros(n_trials, np.int64)))
     unknown = np.full(n_trials, np.nan)
     head = {

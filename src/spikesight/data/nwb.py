@@ -203,6 +203,11 @@ def _ragged(file: OpenableNwb, table: h5py.Group, name: str, ids: NDArray[Any]) 
     where = f"{table.name}/{name}"
     column = ragged_column(table, name, ids.size)
     if column is not None:
+        if column.data.dtype.kind not in "iuf" or (column.data.ndim != 1 and name == "spike_times"):
+            raise FileFormatError(
+                f"{table.file.filename}: expected numbers in {where}, got values of type {column.data.dtype} and shape "
+                f"{column.data.shape}. The file is damaged; fetch it again."
+            )
         return RaggedArray(ids, column.starts, column.stops, file.values(where, column.data))
     data = dataset(table, name)
     if data is None or name != "waveform_mean" or data.ndim != 2 or len(data) != ids.size:

@@ -27,6 +27,7 @@ FREE_BYTES: Final = 16 * 2**20
 SUSPICIOUS_COMPRESSION: Final = 100
 """Recorded values are never compressed as well as this: then what is claimed must also fit into memory."""
 _MAX_LINKS: Final = 16
+_MAX_TEXTS: Final = 1000
 DAMAGE: Final = (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError)
 """What h5py raises on damaged structures, and on values that take more memory than there is."""
 
@@ -220,7 +221,11 @@ def read_values(found: Any) -> NDArray[Any]:
 def read_text(group: h5py.Group, path: str) -> str | None:
     """Read a text of a single value, or None where there is none."""
     found = dataset(group, path)
-    return None if found is None or found.shape is None else as_text(found[()])
+    if found is None or found.shape is None:
+        return None
+    if found.size > _MAX_TEXTS:
+        raise FileFormatError(f"{group.file.filename}: expected one text in {path}, it holds {found.size} values.")
+    return as_text(found[()])
 
 
 def as_text(value: Any) -> str:
