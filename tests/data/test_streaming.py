@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -255,6 +256,24 @@ def test_hdf5_cannot_take_a_failed_read_for_something_that_is_not_there(fault_se
         fault_server.serve("/a.nwb", data, etag=f"anew{failing}")  # nothing of it is remembered
         with pytest.raises(RemoteError, match="404"):
             read_session(address)
+
+
+@pytest.mark.usefixtures("page_by_page")
+def test_what_h5py_asks_for_is_read_by_the_thread_that_holds_its_lock(
+    fault_server: FaultServer, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread could collect garbage with an object of h5py in it, and wait for the lock of this one for ever."""
+    readers, receive = set(), RemoteReader._receive
+
+    def noted(reader: RemoteReader, *asked: Any) -> None:
+        readers.add(threading.current_thread())
+        receive(reader, *asked)
+
+    monkeypatch.setattr(RemoteReader, "_receive", noted)
+    session = read_session(fault_server.serve("/a.nwb", data, etag="locked"))
+    assert session.running is not None
+    assert session.running.to_numpy().nbytes > 2 * PAGE
+    assert readers == {threading.current_thread()}
 
 
 def test_what_is_read_in_parallel_comes_in_order(fault_server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:

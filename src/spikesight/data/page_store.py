@@ -13,7 +13,7 @@ import numpy as np
 
 from spikesight.data.public_source import RemoteFile
 
-PAGE: Final = 32 * 1024
+PAGE: Final = 16 * 1024
 """Bytes of a page. A unit's spikes begin and end anywhere, so its reads are about one page longer than its spikes."""
 MOST_BYTES: Final = 4 * 1024**3
 """Bytes on disk of all remote files together, unless ``SPIKESIGHT_STREAM_BYTES`` says otherwise."""

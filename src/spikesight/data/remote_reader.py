@@ -25,7 +25,7 @@ CONNECTIONS: Final = 8
 """Requests at a time."""
 AHEAD: Final = 32
 """Requests that are under way, wait for a connection, or have come and wait to be taken."""
-HOT_PAGES: Final = 1024
+HOT_PAGES: Final = 2048
 """Pages (32 MiB) that an open file keeps in memory."""
 SLOWEST: Final = 4096
 """Bytes a second below which a connection is given up after ``PATIENCE_SECONDS``: it would never end."""
@@ -253,8 +253,9 @@ class RemoteStream(io.RawIOBase):
         if start == stop:
             return b""
         if stop - start > BLOCK:  # values, which are read once
-            edges = [start, *range((start // BLOCK + 1) * BLOCK, stop, BLOCK), stop]
-            return b"".join(self._reader.read_many(list(itertools.pairwise(edges))))
+            # One after the other: h5py holds its lock here. A thread of ours that collects garbage with an object of
+            # h5py in it would wait for that lock, and this one for that thread, for ever.
+            return b"".join(self._reader.read(low, high) for low, high, _ in _cut((start, stop)))
         first, last = start // PAGE, -(-stop // PAGE)
         if any(page not in self._hot for page in range(first, last)):
             whole = self._reader.read(first * PAGE, min(last * PAGE, self._reader.remote.size), ahead=BLOCK)
