@@ -115,6 +115,11 @@ def test_a_server_that_refuses_is_told(server: FaultServer) -> None:
     assert done.stdout == ""
 
 
+def hear_signals() -> None:
+    """A process that a shell started in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_fetch_says_how_to_go_on_and_does(server: FaultServer, tmp_path: Path, stop: signal.Signals) -> None:
     data = random.Random(2).randbytes(4_000_000)
@@ -122,7 +127,9 @@ def test_a_stopped_fetch_says_how_to_go_on_and_does(server: FaultServer, tmp_pat
     server.bytes_per_second = 1e6
     part = tmp_path / "cache" / "s3" / f"session_{SESSION}.nwb.part"
     command = [sys.executable, "-m", "spikesight", "fetch", str(SESSION)]
-    child = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals
+    )
     give_up = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size > 300_000):
         assert time.monotonic() < give_up

@@ -266,7 +266,9 @@ def test_an_edge_that_is_not_there_gets_a_gradient(name):
 
 @pytest.mark.parametrize("name", SPATIAL)
 def test_units_with_maps_of_their_own_send_different_things_when_they_fire_alike(name):
-    block = make_spatial(name, 1, 3, n_units=4).double()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        block = make_spatial(name, 1, 3, n_units=4).double()
     first, second = np.zeros((2, 4, 4))
     first[0, 3] = second[1, 3] = 1.0  # unit 3 hears unit 0, or unit 1
     h = torch.ones(1, 1, 4, 1, dtype=torch.float64)
