@@ -142,7 +142,8 @@ def change_values(arrays: dict[str, Any], members: Members, rng: Rng) -> None:
     values = np.array(arrays[name])
     if values.dtype.kind not in "iuf" or not values.size:
         return
-    values = values.astype(np.float64) if rng.random() < 0.5 else values.astype(np.int64)
+    with np.errstate(all="ignore"):  # what an earlier change put there need not fit
+        values = values.astype(np.float64) if rng.random() < 0.5 else values.astype(np.int64)
     for place in rng.integers(0, values.size, rng.integers(1, 4)):
         number = _pick(NUMBERS, rng)
         whole = int(min(number, 2**63 - 1)) if np.isfinite(number) else -1
