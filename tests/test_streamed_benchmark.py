@@ -202,6 +202,15 @@ def test_a_signature_is_in_no_record_and_a_renewed_one_resumes(bucket: FaultServ
     assert "resuming" in again.stderr
 
 
+def test_a_signature_is_in_no_record_of_connectivity(bucket: FaultServer, tmp_path: Path) -> None:
+    address = f"{bucket.url}{path_of(IDS[0])}?X-Amz-Signature=1f2e3d"
+    words = ["--method", "noise-correlation", "--no-stability", "--out", "run"]
+    done = spikesight("connectivity", "fit", address, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = [file for file in (tmp_path / "run").rglob("*") if file.is_file()]
+    assert [file for file in kept if b"1f2e3d" in file.read_bytes()] == []
+
+
 @pytest.mark.parametrize("n_answers", [3, 6, 10], ids=["first bytes", "structure", "spikes"])
 def test_ctrl_c_does_not_wait_for_a_server_that_has_gone_silent(
     bucket: FaultServer, tmp_path: Path, n_answers: int
