@@ -12,7 +12,7 @@ from spikesight.data.counts import write_counts
 from spikesight.decoders.behaviour import BehaviourLogistic
 from spikesight.detrending import Detrending
 from spikesight.entrants import entrants
-from spikesight.errors import ConfigError
+from spikesight.errors import DataError
 from spikesight.evaluation import as_problem, run_fold
 from spikesight.report_text import methods
 from spikesight.run_record import read_run
@@ -156,7 +156,7 @@ def test_other_speeds_run_the_control_again_and_nothing_else(tmp_path):
 
 
 def test_a_session_that_does_not_know_the_speed_refuses_the_control(tmp_path):
-    with pytest.raises(ConfigError, match=r"expected running_speed for the control 'running'; session s0 holds none"):
+    with pytest.raises(DataError, match=r"expected running_speed for the control 'running'; session s0 holds none"):
         run_in(tmp_path, benchmark(controls=("running",)))
 
 

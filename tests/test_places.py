@@ -7,7 +7,7 @@ import pytest
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.connectivity_config import load_connectivity_config
 from spikesight.errors import ConfigError
-from spikesight.places import as_place, holds_counts, is_session_id, name_of, resolved, stem_of
+from spikesight.places import as_place, holds_counts, is_session_id, name_of, resolved, stem_of, without_secrets
 
 ADDRESSES = (
     "https://host.org/a/session.nwb",
@@ -60,6 +60,9 @@ def test_what_is_none_is_refused(written: object, said: str) -> None:
 def test_a_file_that_is_called_like_an_id_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolved("715093703") == "715093703"
+    (tmp_path / "715093703").mkdir()
+    assert resolved("715093703") == "715093703"  # a folder of a session's results is no session
+    (tmp_path / "715093703").rmdir()
     (tmp_path / "715093703").write_bytes(b"")
     assert resolved("715093703") == tmp_path / "715093703"
 
@@ -73,6 +76,7 @@ def test_a_file_that_is_called_like_an_id_comes_first(tmp_path: Path, monkeypatc
         ("715093703", "715093703", "715093703", False),
         (Path("x/a.nc"), "a.nc", "a", True),
         ("https://host.org", "https://host.org", "host", False),
+        ("https://host.org?token=x", "https://host.org", "host", False),
     ],
 )
 def test_a_place_has_a_short_name(place: str | Path, name: str, stem: str, counts: bool) -> None:
@@ -109,3 +113,18 @@ def test_the_run_directory_is_of_the_session_and_not_of_where_it_was_read() -> N
 def test_an_archive_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"archive \(--source\): expected 's3' or 'dandi', got 's4'"):
         load_config(overrides={"sources": ["715093703"], "archive": "s4"})
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("https://h.org/a.nwb?X-Amz-Signature=1f&b=2", "https://h.org/a.nwb"),
+        ("HTTP://me:pass@h.org:90/a.nwb#x", "HTTP://h.org:90/a.nwb"),
+        ("s3://bucket/key.nwb", "s3://bucket/key.nwb"),
+        ("https://h.org/a@b.nwb", "https://h.org/a@b.nwb"),
+        ('sources=["https://t@h.org/a.nwb?s=1", "x?.nwb"]', 'sources=["https://h.org/a.nwb "x?.nwb"]'),
+        ("a?.nwb", "a?.nwb"),
+    ],
+)
+def test_passwords_and_signatures_are_cut_from_a_text(text: str, left: str) -> None:
+    assert without_secrets(text) == left

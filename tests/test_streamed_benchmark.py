@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from servers.fault_server import Fault, FaultServer
+from servers.fault_server import Fault, FaultServer, Seen
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.catalogue import sessions
 from spikesight.data.nwb_write import write_session
@@ -169,6 +171,74 @@ def test_a_session_that_is_not_fit_for_the_folds_costs_the_others_nothing(bucket
     record = read_run(run_benchmark(config))
     assert [failure["session"] for failure in record.failures] == ["900000005"]
     assert set(record.results["session"]) == {"900000001"}
+
+
+def test_a_session_that_does_not_know_what_a_control_sees_costs_the_others_nothing(
+    bucket: FaultServer, tmp_path: Path
+) -> None:
+    """Some public sessions have no eye tracking."""
+    file = tmp_path / "blind.nwb"
+    write_session(replace(simulate_session("tiny", 5).session, pupil=None), file)
+    address = bucket.serve("/blind.nwb", file.read_bytes())
+    config = load_config(
+        overrides={**QUICK, "sources": [address, IDS[1]], "controls": ["pupil"], "out": tmp_path / "run"}
+    )
+    record = read_run(run_benchmark(config))
+    assert [failure["session"] for failure in record.failures] == ["900000005"]
+    assert set(record.results["session"]) == {"900000001"}
+    assert "pupil alone" in set(record.results["decoder"])
+
+
+def test_a_signature_is_in_no_record_and_a_renewed_one_resumes(bucket: FaultServer, tmp_path: Path) -> None:
+    address = f"{bucket.url}{path_of(IDS[0])}?X-Amz-Signature="
+    words = [*QUICK_WORDS, "--set", "controls=[]", "--out", "run"]
+    first = spikesight("benchmark", f"{address}1f2e3d", *words, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    kept = [file for folder in ("run", "cache") for file in (tmp_path / folder).rglob("*") if file.is_file()]
+    assert [file for file in kept if b"1f2e3d" in file.read_bytes()] == []
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["sources"] == [address.split("?")[0]]
+    again = spikesight("benchmark", f"{address}4c5b6a", *words, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "resuming" in again.stderr
+
+
+def test_a_signature_is_in_no_record_of_connectivity(bucket: FaultServer, tmp_path: Path) -> None:
+    address = f"{bucket.url}{path_of(IDS[0])}?X-Amz-Signature=1f2e3d"
+    words = ["--method", "noise-correlation", "--no-stability", "--out", "run"]
+    done = spikesight("connectivity", "fit", address, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = [file for file in (tmp_path / "run").rglob("*") if file.is_file()]
+    assert [file for file in kept if b"1f2e3d" in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("n_answers", [3, 6, 10], ids=["first bytes", "structure", "spikes"])
+def test_ctrl_c_does_not_wait_for_a_server_that_has_gone_silent(
+    bucket: FaultServer, tmp_path: Path, n_answers: int
+) -> None:
+    """Neither Python, which waits for pools of threads, nor HDF5, which waits for a read, may keep the process."""
+    large = tmp_path / "large.nwb"
+    write_session(simulate_session("tiny", 3, n_units=500).session, large)
+    bucket.serve(path_of(IDS[0]), large.read_bytes())
+    silent = threading.Event()
+
+    def fault(seen: Seen) -> Fault | None:
+        if len(bucket.seen) <= n_answers:
+            return None
+        silent.set()
+        return Fault(stall_after=0, stall_seconds=300)
+
+    bucket.fail_when = fault
+    command = [sys.executable, "-m", "spikesight", "benchmark", str(IDS[0]), *QUICK_WORDS, "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert silent.wait(60)
+            time.sleep(0.5)  # it is inside the read
+            run.send_signal(signal.SIGINT)
+            said = run.communicate(timeout=15)[1]
+        finally:
+            run.kill()
+    assert run.returncode == 130
+    assert "stopped; start the same command again" in said
 
 
 def test_one_session_is_read_ahead_and_no_more(bucket: FaultServer, tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_another_config_is_refused_and_the_options_that_differ_are_named(tmp_pat
         pass
 
 
+def test_an_option_that_an_earlier_version_did_not_have_is_as_nobody_asked_for_it(tmp_path):
+    with RunDirectory(tmp_path, CONFIG) as run:
+        run.write_part("one", TABLE, TABLE)
+    with RunDirectory(tmp_path, {**CONFIG, "running": "all"}, unasked={"running": "all", "seed": 7}):
+        pass
+    refused = RunDirectory(tmp_path, {**CONFIG, "running": "stationary"}, unasked={"running": "all"})
+    with pytest.raises(RunDirectoryError, match=r"running is 'all' there and 'stationary' here"):
+        refused.__enter__()
+
+
 def test_a_directory_without_any_result_may_be_taken_for_another_question(tmp_path):
     with RunDirectory(tmp_path, CONFIG):
         pass

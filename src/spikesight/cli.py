@@ -1,6 +1,10 @@
 """The command line: parse, call, print."""
 
+import os
 import signal
+import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +19,10 @@ from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
+READERS = ("spikesight-read-ahead", "spikesight-stream")
+"""How the names of threads begin that wait for servers; what they write may end at any byte."""
+PATIENCE_AT_THE_END = 1.0
+"""Seconds that they get to end by themselves."""
 HOW_TO_RESUME = {
     "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
@@ -307,4 +315,19 @@ def slurm(
 def main() -> None:
     """Run the command line; a request to terminate ends it as Ctrl-C does, so that no worker is left behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        _leave_readers(end.code)
+        raise
+
+
+def _leave_readers(code: Any) -> None:
+    """End at once if a server is still waited for: Python and HDF5 would wait for it, minutes if it has gone silent."""
+    until = time.monotonic() + PATIENCE_AT_THE_END
+    while any(thread.name.startswith(READERS) for thread in threading.enumerate()):  # is_alive errs after Ctrl-C
+        if time.monotonic() > until:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code if isinstance(code, int) else int(code is not None))
+        time.sleep(0.02)

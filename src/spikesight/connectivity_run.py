@@ -24,7 +24,7 @@ from spikesight.data.counts import read_counts
 from spikesight.data.location import find, identity
 from spikesight.data.periods import SPONTANEOUS, period_counts
 from spikesight.errors import ConfigError, NoUnitsError, UnitIdsError
-from spikesight.places import holds_counts
+from spikesight.places import holds_counts, without_secrets
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import connectivity_digest, describe_run
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
@@ -65,7 +65,9 @@ def run_connectivity(config: ConnectivityConfig, progress: Progress | None = Non
         f"{config.method}: {counts.sizes[UNIT]:,} units; the fit takes about {_duration(cost.seconds)} and "
         f"{cost.n_bytes / 1e6:,.0f} MB on two cores{', its stability again as long' if config.stability else ''}"
     )
-    with RunDirectory(config.run_directory(), config.model_dump(mode="json")) as run:
+    asked = config.model_dump(mode="json")
+    recorded = {**asked, "source": without_secrets(asked["source"])}
+    with RunDirectory(config.run_directory(), recorded) as run:
         run.write_provenance(describe_run(config.seed, [identity(find(config.source, config.archive))]))
         trains = read_trains(counts)
         bounds = [trains.offsets.tolist(), None if trains.conditions is None else trains.conditions.tolist()]

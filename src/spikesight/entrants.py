@@ -10,7 +10,7 @@ from spikesight.contenders import contender
 from spikesight.decoders import registry
 from spikesight.decoders.behaviour import BehaviourLogistic
 from spikesight.decoders.on_bins import OnBins
-from spikesight.errors import ConfigError
+from spikesight.errors import DataError
 from spikesight.evaluation import Problem
 from spikesight.fitting import DEFAULT, FEWEST_CANDIDATES, REFERENCE, SEARCHED, TUNED, Contender, Search
 from spikesight.schema import PUPIL_AREA, PUPIL_X, PUPIL_Y, RUNNING_SPEED
@@ -64,7 +64,7 @@ def entrants(
 
     Raises
     ------
-    ConfigError
+    DataError
         If the session does not know what a control is to see.
     """
     given = params or {}
@@ -92,7 +92,7 @@ def _behaviour_alone(name: str, problem: Problem) -> Contender:
     """Make a control that sees no spike."""
     measures = tuple(measure for measure in CONTROLS[name] if measure in problem.behaviour)
     if not measures:
-        raise ConfigError(
+        raise DataError(
             f"expected {' or '.join(CONTROLS[name])} for the control {name!r}; session {problem.session} holds "
             f"{', '.join(problem.behaviour) or 'none of what the mouse did'}. Leave the control out (--control)."
         )

@@ -20,7 +20,7 @@ from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
 from spikesight.evaluation import Problem
 from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
-from spikesight.places import Place, is_session_id, resolved
+from spikesight.places import Place, is_session_id, resolved, without_secrets
 from spikesight.progress import Progress, Silent
 from spikesight.provenance import describe_run
 from spikesight.report import REPORT, write_report
@@ -82,7 +82,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     on_ray = nullcontext() if address is None else connected(address, jobs=config.jobs)
     with (
         on_ray,
-        RunDirectory(config.run_directory(), asked.model_dump(mode="json")) as run,
+        RunDirectory(config.run_directory(), _recorded(asked), unasked=_unasked()) as run,
         tracked(asked, run, tell) as wandb,
     ):
         n_finished = len(run.finished_parts())
@@ -129,6 +129,17 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             datasets.refuse_nothing()
         write_report(run.path)
     return run.path
+
+
+def _recorded(config: BenchmarkConfig) -> dict[str, Any]:
+    """Write a config as a run directory keeps it: without signatures, which run out and are to be shown to nobody."""
+    written = config.model_dump(mode="json")
+    return {**written, "sources": [without_secrets(place) for place in written["sources"]]}
+
+
+def _unasked() -> dict[str, Any]:
+    """Give each option that has a default as it is where nobody asked for it, JSON-able."""
+    return BenchmarkConfig(sources=("none",)).model_dump(mode="json", exclude={"sources"})
 
 
 def _sources(config: BenchmarkConfig) -> tuple[Place, ...]:
@@ -180,7 +191,10 @@ def _write_best(run: RunDirectory, config: BenchmarkConfig) -> None:
     found = {name: json.loads(params) for name, params in zip(best["decoder"], best["params"], strict=True)}
     decoders = tuple(name for name in config.decoders if name in found)
     params = {name: {**config.params.get(name, {}), **found[name]} for name in decoders}
-    changes = {"decoders": decoders, "selection": ("default",), "params": params, "tuning": None, "out": None}
+    changes = {
+        "sources": tuple(without_secrets(place) if isinstance(place, str) else place for place in config.sources),
+        **{"decoders": decoders, "selection": ("default",), "params": params, "tuning": None, "out": None},
+    }
     text = BEST_HEADER + config.model_copy(update=changes).to_yaml()
     run.write_file(BEST, lambda file: file.write_text(text, encoding="utf-8"))
 

@@ -20,6 +20,7 @@ COUNT_SUFFIXES: Final = (".npz", ".nc")
 WHAT_IS_ONE: Final = "a path, the id of a public session, or an address (s3://, https:// or dandi:000021/<session>)"
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")
+_SECRETS: Final = re.compile(r"((?:https?|s3)://)(?:[^/?#\s]*@)?([^?#\s]*)(?:[?#]\S*)?", re.IGNORECASE)
 
 
 def as_place(value: Any) -> Place:
@@ -62,16 +63,27 @@ def is_session_id(text: str) -> bool:
 
 def resolved(place: Place) -> Place:
     """Make a path absolute, so that it stays the same from another folder; an id that is a file's name is that file."""
-    if isinstance(place, str) and not (is_session_id(place) and Path(place).exists()):
+    if isinstance(place, str) and not (is_session_id(place) and Path(place).is_file()):
         return place
     return Path(place).expanduser().resolve()
+
+
+def without_secrets(text: str) -> str:
+    """Cut from the addresses in a text what is nobody's business: passwords, and what follows the question mark.
+
+    >>> without_secrets("https://me:secret@lab.org/a.nwb?X-Amz-Signature=1f")
+    'https://lab.org/a.nwb'
+    """
+    return _SECRETS.sub(r"\1\2", text)
 
 
 def name_of(place: Place) -> str:
     """Say in short which place it is: the last part, without folders, hosts and signatures."""
     if isinstance(place, Path):
         return place.name
-    return Path(place.removeprefix(DANDI) if place.startswith(DANDI) else urlsplit(place).path).name or place
+    return Path(place.removeprefix(DANDI) if place.startswith(DANDI) else urlsplit(place).path).name or without_secrets(
+        place
+    )
 
 
 def stem_of(place: Place) -> str:

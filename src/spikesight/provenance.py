@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
+from spikesight.places import without_secrets
+
 PACKAGES: Final = (
     "spikesight",
     "numpy",
@@ -37,7 +39,10 @@ DECIDES_NUMBERS: Final = (
     *("data/timeline.py", "decoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
-DECIDES_TRIALS: Final = ("data/*.py", "sources.py", "session_feed.py", "session_overview.py")
+DECIDES_TRIALS: Final = (
+    *("data/*.py", "quality/*.py", "schema.py"),
+    *("sources.py", "session_feed.py", "session_overview.py", "kept_sessions.py"),
+)
 """Sources that decide which trials come out of a file, and what is shown of them."""
 DECIDES_CONNECTIVITY: Final = ("connectivity/*.py", "networks/*.py", "data/count_kernels.py")
 """Sources that decide what connectivity comes out of given counts."""
@@ -81,7 +86,7 @@ def describe_run(seed: int, inputs: Iterable[str | Path | Mapping[str, Any]] = (
             "n_cpus": os.cpu_count(),
             "memory_bytes": memory_bytes(),
         },
-        "command_line": list(sys.argv),
+        "command_line": [without_secrets(word) for word in sys.argv],
         "inputs": [dict(one) if isinstance(one, Mapping) else identify_file(one) for one in inputs],
     }
 

@@ -98,7 +98,7 @@ def located_source(place: Place, config: BenchmarkConfig, progress: Progress | N
     place = as_place(place)
     if is_streamed(place):
         if holds_counts(place):
-            raise ConfigError(f"binned trials are read from files; fetch {place} first, and give its path.")
+            raise ConfigError(f"binned trials are read from files; fetch {name_of(place)} first, and give its path.")
         if config.keep_files and isinstance(place, str) and is_session_id(place):
             return fetch_session(int(place), source=config.archive, progress=progress)
     return find(place, config.archive)

@@ -50,6 +50,8 @@ class RunDirectory:
     config
         The resolved config, JSON-able. It is written to ``config.yaml`` and compared when the directory is opened
         again; ``MAY_CHANGE`` options are not compared.
+    unasked
+        What options are that nobody asked for: an earlier version may not have had them.
 
     Raises
     ------
@@ -58,9 +60,12 @@ class RunDirectory:
         config (the message names the options that differ).
     """
 
-    def __init__(self, path: str | Path, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: str | Path, config: Mapping[str, Any], *, unasked: Mapping[str, Any] | None = None
+    ) -> None:
         self.path = Path(path)
         self._config = json.loads(json.dumps(dict(config)))
+        self._unasked = json.loads(json.dumps(dict(unasked or {})))
         self._lock = FileLock(self.path / LOCK, timeout=0)
 
     def __enter__(self) -> Self:
@@ -190,7 +195,7 @@ class RunDirectory:
                 there = yaml.safe_load(file.read_text(encoding="utf-8"))
             except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
                 raise RunDirectoryError(f"cannot read {file}: {error}. Choose another output directory.") from error
-            differences = _differences(there if isinstance(there, dict) else {}, self._config)
+            differences = _differences({**self._unasked, **(there if isinstance(there, dict) else {})}, self._config)
             if not differences:
                 return
             if self.finished_parts() or any((self.path / name).exists() for name in FINAL):
@@ -228,7 +233,6 @@ class RunDirectory:
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterable[str]:
     keys = [key for key in {**there, **here} if key not in MAY_CHANGE]
-    # An option that an earlier version did not have is one that was not asked for.
     return [
         f"{key} is {there.get(key)!r} there and {here.get(key)!r} here"
         for key in keys

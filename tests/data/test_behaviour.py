@@ -237,3 +237,25 @@ def test_running_and_stationary_trials_are_all_trials(tmp_path, simulated):
     )
     assert (ran.dataset["running_speed"] >= RUNNING_THRESHOLD).all()
     assert len(ran.trials) == ran.dataset.sizes["trial"] > 0
+
+
+@pytest.mark.parametrize("speeds", [np.array(["fast"] * 8), np.ones(8, bool)], ids=["text", "bool"])
+def test_a_speed_that_is_no_number_is_none(tmp_path, speeds):
+    np.savez(tmp_path / "counts.npz", X=np.ones((8, 3)), y=np.arange(8) % 2, groups=np.zeros(8), running_speed=speeds)
+    dataset = read_counts(tmp_path / "counts.npz")
+    with pytest.raises(ConfigError, match="expected a running speed to choose running trials by"):
+        select_running(dataset, "running")
+    assert behaviour_arrays(dataset) == {}
+
+
+def test_an_infinite_speed_is_not_known(simulated):
+    chosen = select_running(with_speeds(simulated, [np.inf, 5.0, -np.inf, 0.0]), "running")
+    assert chosen.sizes["trial"] == 1
+    dropped = json.loads(chosen.attrs["dropped_trials"])
+    assert dropped["running speed not known"] + dropped["stationary (mean speed, 1 cm/s)"] == 3
+
+
+def test_measures_by_bin_that_are_none_of_ours_are_left_alone(simulated):
+    dataset = scenes(simulated)
+    odd = dataset.assign_coords(running_speed_by_bin=("trial", np.full(dataset.sizes["trial"], "x")))
+    assert behaviour_arrays(odd)["running_speed"].shape == (dataset.sizes["trial"], 2)

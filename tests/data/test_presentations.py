@@ -182,6 +182,14 @@ def test_label_of_one_column(values, labels, kind):
     assert found.dtype.kind == kind
 
 
+@pytest.mark.parametrize("values", [[-0.0, 0.0, 0.5, 0.1 + 0.2], ["-0.0", "0", "0.5", "0.3"]])
+def test_minus_nothing_is_nothing(values):
+    table = pd.DataFrame({"phase": values, "size": 1})
+
+    assert label_columns(table, ("phase",)).tolist() == ["0", "0", "0.5", "0.3"]
+    assert label_columns(table, ("phase", "size")).tolist()[:2] == ["phase=0, size=1"] * 2
+
+
 def test_label_of_several_columns_names_them():
     table = pd.DataFrame({"x_position": [10.0, -20.0, np.nan], "size": ["[20.0, 20.0]", "[0.5, 0.5]", "N/A"]})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -218,6 +219,22 @@ def test_a_file_that_changes_between_opening_and_reading_is_refused(
     fault_server.serve("/a.nwb", data + b"more", etag=etag)
     with pytest.raises(RemoteError, match=r"has changed since it was opened\. Read the session again"):
         session.spike_times.flat()
+
+
+def test_a_file_without_an_etag_is_read_anew_when_it_is_opened_anew(
+    fault_server: FaultServer, data: bytes, tmp_path: Path
+) -> None:
+    """Pages of the one before must not pass for its own: nothing tells them apart."""
+    changed = tmp_path / "changed.nwb"
+    changed.write_bytes(data)
+    with h5py.File(changed, "r+") as root:
+        root["units/spike_times"][:] += 1.0
+    address = fault_server.serve("/a.nwb", data, etag=None)
+    before = read_session(describe(address))
+    unit = int(before.units.index[0])
+    first = before.spike_times[unit]
+    fault_server.serve("/a.nwb", changed.read_bytes(), etag=None)
+    np.testing.assert_allclose(read_session(describe(address)).spike_times[unit], first + 1.0)
 
 
 def test_a_server_without_ranges_is_refused_before_it_sends_the_file(fault_server: FaultServer, data: bytes) -> None:

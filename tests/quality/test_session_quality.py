@@ -56,6 +56,18 @@ def test_presentations_are_counted_before_and_after_invalid_times():
     }
 
 
+@pytest.mark.parametrize("numbers", [np.nan, None], ids=["without numbers", "without the column"])
+def test_blocks_are_those_that_trials_are_cut_into(numbers):
+    """Steady pauses of 12 s begin no block."""
+    start = 5 + 12.25 * np.arange(80)
+    table = pd.DataFrame({"start_time": start, "stop_time": start + 0.25, "frame": np.arange(80) % 4.0})
+    if numbers is not None:
+        table["stimulus_block"] = numbers
+    timing = stimulus_timing("natural_scenes", table, "brain_observatory_1.1")
+    assert timing["n_blocks"] == 1
+    assert timing["gap"] == pytest.approx(12.0)
+
+
 def test_timing_is_told_of_each_stimulus():
     row = stimulus(describe_quality(tuned_session(), quick=True))
     assert row["n_expected"] == 5950

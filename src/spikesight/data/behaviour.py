@@ -154,15 +154,15 @@ def select_running(dataset: xr.Dataset, state: Running) -> xr.Dataset:
     """
     if state == "all":
         return dataset
-    if RUNNING_SPEED not in dataset.coords or dataset[RUNNING_SPEED].dims != (TRIAL,):
+    if not _is_measure(dataset, RUNNING_SPEED, {TRIAL}):
         source = dataset.attrs.get("source") or "these trials"
         raise ConfigError(
             f"expected a running speed to choose {state} trials by; {source} holds none. Files of counts have it as "
-            f"{RUNNING_SPEED!r} along trials (cm/s). Leave the option (--running) out, or give the NWB file."
+            f"numbers in {RUNNING_SPEED!r} along trials (cm/s). Leave the option (--running) out, or give the NWB file."
         )
     speed = dataset[RUNNING_SPEED].to_numpy().astype(np.float64)
-    runs = speed >= RUNNING_THRESHOLD
     known = np.isfinite(speed)
+    runs = known & (speed >= RUNNING_THRESHOLD)
     other, kept = ("stationary", runs) if state == "running" else ("running", known & ~runs)
     reasons = {f"{other} (mean speed, 1 cm/s)": known & ~kept, "running speed not known": ~known}
     dropped: dict[str, int] = json.loads(dataset.attrs.get("dropped_trials") or "{}")
@@ -176,12 +176,17 @@ def behaviour_arrays(dataset: xr.Dataset) -> Mapping[str, Floats]:
     """Give each measure that a dataset holds as (n_trials, n_bins); one that is known by trial has it in every bin."""
     arrays = {}
     for name in BEHAVIOUR_UNITS:
-        if name + BY_BIN in dataset.coords:
+        if _is_measure(dataset, name + BY_BIN, {TRIAL, TIME}):
             arrays[name] = dataset[name + BY_BIN].transpose(TRIAL, TIME).to_numpy().astype(np.float64)
-        elif name in dataset.coords and dataset[name].dims == (TRIAL,) and dataset[name].dtype.kind in "fiu":
+        elif _is_measure(dataset, name, {TRIAL}):
             by_trial = dataset[name].to_numpy().astype(np.float64)
             arrays[name] = np.repeat(by_trial[:, None], dataset.sizes[TIME], axis=1)
     return arrays
+
+
+def _is_measure(dataset: xr.Dataset, name: str, dims: set[str]) -> bool:
+    """Tell if a coordinate holds numbers along these dimensions: files of counts may hold anything of that name."""
+    return name in dataset.coords and set(dataset[name].dims) == dims and dataset[name].dtype.kind in "fiu"
 
 
 def _around(times: Floats) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ import urllib3.exceptions
 from spikesight.data import http
 from spikesight.data.public_source import RemoteFile, plain_etag
 from spikesight.errors import OutputError, RemoteError
+from spikesight.places import without_secrets
 
 PIECE: Final = 32 << 20
 """Bytes that are asked for at once."""
@@ -82,7 +83,7 @@ def _one_answer(remote: RemoteFile, start: int, stop: int, patience: http.Patien
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise http.explained(error, remote.url) from error
             if not block:
-                raise http.PassingError(f"{_bare(remote)} ended {left} bytes too early.")
+                raise http.PassingError(f"{without_secrets(remote.url)} ended {left} bytes too early.")
             if unwanted:
                 unwanted -= len(block)
                 continue
@@ -94,9 +95,13 @@ def _check(answer: requests.Response, remote: RemoteFile, start: int) -> int:
     """Check that an answer is a part of the file; return how many of its bytes come before ``start``."""
     etag = plain_etag(answer.headers.get("ETag"))
     if answer.status_code in (412, 416) or (remote.etag and etag and etag != remote.etag):
-        raise ChangedError(f"{_bare(remote)} was replaced on the server by another file.", answer.status_code)
+        raise ChangedError(
+            f"{without_secrets(remote.url)} was replaced on the server by another file.", answer.status_code
+        )
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise RemoteError(f"{_bare(remote)} sends compressed bytes, which have other positions. Check the address.")
+        raise RemoteError(
+            f"{without_secrets(remote.url)} sends compressed bytes, which have other positions. Check the address."
+        )
     if answer.status_code == 200:
         size, first = answer.headers.get("Content-Length", str(remote.size)), "0"
     elif answer.status_code == 206:
@@ -104,11 +109,11 @@ def _check(answer: requests.Response, remote: RemoteFile, start: int) -> int:
         first, _, rest = said.removeprefix("bytes ").partition("-")
         size = rest.partition("/")[2]
         if first != str(start):
-            raise http.PassingError(f"expected bytes from {start} of {_bare(remote)}, got {said!r}.")
+            raise http.PassingError(f"expected bytes from {start} of {without_secrets(remote.url)}, got {said!r}.")
     else:
-        raise RemoteError(f"{_bare(remote)} answers {answer.status_code} to a request for a part of it.")
+        raise RemoteError(f"{without_secrets(remote.url)} answers {answer.status_code} to a request for a part of it.")
     if size not in (str(remote.size), "*"):
-        raise ChangedError(f"{_bare(remote)} announced {remote.size} bytes, now it says {size}.")
+        raise ChangedError(f"{without_secrets(remote.url)} announced {remote.size} bytes, now it says {size}.")
     return start - int(first)
 
 
@@ -127,7 +132,7 @@ class Partial:
 
     def begin(self, remote: RemoteFile) -> int:
         """Keep what is here if it belongs to ``remote``, else throw it away; return the number of bytes kept."""
-        told = {"url": remote.url.split("?", 1)[0], "size": remote.size, "etag": remote.etag}
+        told = {"url": without_secrets(remote.url), "size": remote.size, "etag": remote.etag}
         here = self.file.stat().st_size if self.file.exists() else 0
         if here and self._belongs(told) and here <= remote.size:
             return here
@@ -238,7 +243,3 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error}. Choose another folder, or make room.") from error
-
-
-def _bare(remote: RemoteFile) -> str:
-    return remote.url.split("?", 1)[0]

@@ -20,6 +20,7 @@ from spikesight.data.download import PIECE, ChangedError, Meter, Partial, downlo
 from spikesight.data.public_source import RemoteFile, Source, locate
 from spikesight.data.repair import DamagedError, repair
 from spikesight.errors import OutputError, RemoteError
+from spikesight.places import without_secrets
 from spikesight.progress import Progress, Silent
 
 PATIENT: Final = http.Patience(retries=10)
@@ -256,14 +257,14 @@ def _check_signature(partial: Partial, remote: RemoteFile) -> None:
     if begins != HDF5_SIGNATURE:
         partial.discard()
         raise RemoteError(
-            f"expected an NWB file at {remote.url.split('?', 1)[0]}, what it sends begins with {begins!r}. "
+            f"expected an NWB file at {without_secrets(remote.url)}, what it sends begins with {begins!r}. "
             "Check the address, and that no network in between asks to log in."
         )
 
 
 def _write_record(record: FetchRecord, remote: RemoteFile) -> None:
     told = {
-        **asdict(record), "path": record.path.name, "url": remote.url.split("?", 1)[0], "etag": remote.etag,
+        **asdict(record), "path": record.path.name, "url": without_secrets(remote.url), "etag": remote.etag,
         "sha256": remote.sha256, "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "spikesight": __version__,
     }  # fmt: skip

@@ -15,6 +15,7 @@ import urllib3.exceptions
 
 from spikesight import __version__
 from spikesight.errors import RemoteError
+from spikesight.places import without_secrets
 
 WORTH_TELLING: Final = 2.0
 """Pauses that somebody who waits should hear of (s)."""
@@ -195,12 +196,14 @@ def ask_json(url: str, *, params: Mapping[str, str] | None = None, patience: Pat
     try:
         return answer.json()
     except ValueError as error:
-        raise RemoteError(f"expected JSON from {_bare(url)}, got {answer.text[:60]!r}. Check the address.") from error
+        raise RemoteError(
+            f"expected JSON from {without_secrets(url)}, got {answer.text[:60]!r}. Check the address."
+        ) from error
 
 
 def explained(error: Exception, url: str) -> RemoteError:
     """Return what to raise for ``error``, which a request to ``url`` or the reading of its body ended with."""
-    where = _bare(url)
+    where = without_secrets(url)
     if isinstance(error, requests.exceptions.SSLError):
         return RemoteError(f"{where} cannot prove who it is: {_innermost(error)}. Check the address and the clock.")
     if isinstance(
@@ -218,7 +221,7 @@ def explained(error: Exception, url: str) -> RemoteError:
 
 
 def _refusal(answer: requests.Response, url: str) -> RemoteError:
-    status, where = answer.status_code, _bare(url)
+    status, where = answer.status_code, without_secrets(url)
     said = f"{where} answers {status} {answer.reason or ''}".rstrip() + "."
     if status in PASSING:
         return PassingError(said, status, _retry_after(answer.headers.get("Retry-After")))
@@ -247,11 +250,6 @@ def _innermost(error: BaseException) -> str:
         if inner is None:
             return str(error).rstrip(".") or type(error).__name__
         error = inner
-
-
-def _bare(url: str) -> str:
-    """Return an address without what follows the question mark: a signature is nobody's business."""
-    return url.split("?", 1)[0]
 
 
 class _Anonymous(requests.Session):

@@ -10,7 +10,7 @@ from spikesight.data.catalogue import sessions
 from spikesight.data.fetch import fetched
 from spikesight.data.public_source import DANDISETS, S3_URL, RemoteFile, Source, base_url, describe, locate
 from spikesight.errors import FileFormatError
-from spikesight.places import DANDI, Place, as_place, is_session_id, resolved
+from spikesight.places import DANDI, Place, as_place, is_session_id, resolved, without_secrets
 
 BUCKET: Final = urlsplit(S3_URL).netloc.partition(".")[0]
 """The bucket of the Allen Institute; ``SPIKESIGHT_S3_URL`` stands for it."""
@@ -92,11 +92,11 @@ def is_streamed(place: Place) -> bool:
 def identity(located: Located) -> Path | dict[str, str | int | None]:
     """Tell a file from others: the path of a local one, whose content can be hashed; address, size and ETag of another.
 
-    The address is without what follows the question mark: signatures do not belong in records.
+    The address is without passwords and signatures, which do not belong in records.
     """
     if isinstance(located, Path):
         return located
-    return {"url": located.url.split("?", 1)[0], "size": located.size, "etag": located.etag, "sha256": located.sha256}
+    return {"url": without_secrets(located.url), "size": located.size, "etag": located.etag, "sha256": located.sha256}
 
 
 def _on_disk(path: Path, asked: object) -> Path:

@@ -19,6 +19,7 @@ from spikesight.data.public_source import RemoteFile
 from spikesight.data.ragged import Source
 from spikesight.data.remote_reader import RemoteReader, RemoteStream
 from spikesight.errors import FileFormatError, SpikesightError, brief
+from spikesight.places import without_secrets
 from spikesight.progress import Progress
 
 GAP_BYTES: Final = 64 * 1024
@@ -62,7 +63,7 @@ class RemoteNwbFile:
     @property
     def name(self) -> str:
         """What messages call it: its address, without a signature."""
-        return self.remote.url.split("?", 1)[0]
+        return without_secrets(self.remote.url)
 
     @property
     def stem(self) -> str:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from spikesight.data.public_source import RemoteFile
+from spikesight.places import without_secrets
 
 PAGE: Final = 16 * 1024
 """Bytes of a page. A unit's spikes begin and end anywhere, so its reads are about one page longer than its spikes."""
@@ -195,5 +196,5 @@ def _memory_store(remote: RemoteFile) -> MemoryStore:
 
 def _key(remote: RemoteFile) -> str:
     """Name a file after its address, without a signature, and its content."""
-    described = f"{remote.url.split('?', 1)[0]}\n{remote.size}\n{remote.etag}"
+    described = f"{without_secrets(remote.url)}\n{remote.size}\n{remote.etag}"
     return hashlib.sha256(described.encode()).hexdigest()[:32]

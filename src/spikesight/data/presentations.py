@@ -135,8 +135,8 @@ def select_trials(
     start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
     probes = set(session.units["probe"]) - {""}
     invalid = find_invalid(session.invalid_times, start, stop, probes)
-    blank = _find_blanks(table, columns)
-    block, label = _number_blocks(table), label_columns(table, columns)
+    blank = find_blanks(table, columns)
+    block, label = number_blocks(table), label_columns(table, columns)
 
     by_probe = invalid.by_probe if probe_invalid == "drop-trials" else {}
     reasons = {f"{INVALID}{tag}": rows for tag, rows in {**invalid.everywhere, **by_probe}.items()}
@@ -197,7 +197,7 @@ def _cut(table: pd.DataFrame, stimulus: str, columns: tuple[str, ...]) -> tuple[
     """Make seconds of a movie of its frames where these are asked for; count the frames that are left over."""
     if SEGMENT not in columns or SEGMENT in table.columns:
         return table, 0
-    trials, n_incomplete = cut_segments(table, _number_blocks(table))
+    trials, n_incomplete = cut_segments(table, number_blocks(table))
     if trials.empty:
         raise NoTrialsError(
             f"expected whole seconds of {stimulus!r}, 30 frames in order from one that is a multiple of 30; none of "
@@ -245,7 +245,7 @@ def _check_overlap(session: Session, first_start: float, stimulus: str) -> None:
     )
 
 
-def _find_blanks(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[np.bool_]:
+def find_blanks(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[np.bool_]:
     """Find the presentations of nothing: frame -1, or no value of the target."""
     blank = np.zeros(len(table), bool)
     for name in columns:
@@ -255,7 +255,7 @@ def _find_blanks(table: pd.DataFrame, columns: tuple[str, ...]) -> NDArray[np.bo
     return blank
 
 
-def _number_blocks(table: pd.DataFrame) -> NDArray[np.int64]:
+def number_blocks(table: pd.DataFrame) -> NDArray[np.int64]:
     """Give each row of a table sorted by time the number of its block."""
     if BLOCK in table:
         block = pd.to_numeric(table[BLOCK], errors="coerce").astype(np.float64).ffill().bfill().to_numpy()

@@ -1,5 +1,6 @@
 """Where a public session lies: the bucket of the Allen Institute, or two dandisets of the DANDI archive."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import requests
 
 from spikesight.data import http
 from spikesight.errors import RemoteError, UnknownNameError
+from spikesight.places import without_secrets
 
 Source = Literal["s3", "dandi"]
 
@@ -21,6 +23,7 @@ DANDISETS: Final = ("000021", "000022")
 """Sessions of type brain_observatory_1.1, and of type functional_connectivity."""
 MOST_PAGES: Final = 200
 """Pages of a listing after which a server is thought to go in circles."""
+_asked: Final = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class RemoteFile:
         SHA-256 of the content in hexadecimal; None if it is not told.
     digest
         What an archive says of the content in the form of an S3 ETag: ``md5-parts``. None if it says nothing.
+    asked
+        Tells apart files without an ETag, by when the server was asked: what was read of one may not be in another.
     """
 
     url: str
@@ -46,6 +51,7 @@ class RemoteFile:
     etag: str | None = None
     sha256: str | None = None
     digest: str | None = None
+    asked: int = 0
 
 
 def base_url(source: Source = "s3") -> str:
@@ -111,7 +117,8 @@ def describe(url: str, *, patience: http.Patience = http.PATIENT) -> RemoteFile:
         # A server without ranges would send everything: the body is not read.
         answer = http.ask("GET", url, headers={"Range": "bytes=0-0"}, stream=True, patience=patience)
         answer.close()
-    return RemoteFile(url, _size(answer, url), plain_etag(answer.headers.get("ETag")))
+    etag = plain_etag(answer.headers.get("ETag"))
+    return RemoteFile(url, _size(answer, url), etag, asked=0 if etag else next(_asked))
 
 
 def plain_etag(etag: str | None) -> str | None:
@@ -125,7 +132,7 @@ def _size(answer: requests.Response, url: str) -> int:
     size = ranged.group(1) if ranged else answer.headers.get("Content-Length", "")
     if not size.isdigit() or answer.status_code not in (200, 206):
         raise RemoteError(
-            f"expected the size of {url.split('?', 1)[0]}, the server does not tell it. Check the address."
+            f"expected the size of {without_secrets(url)}, the server does not tell it. Check the address."
         )
     return int(size)
 
@@ -211,10 +218,12 @@ def _from_metadata(asset: Any, address: str, patience: http.Patience) -> RemoteF
     blob = describe(str((blobs or urls)[0]), patience=patience)
     if blob.size != size:
         raise RemoteError(
-            f"expected {size} bytes as {address} announces, {blob.url.split('?', 1)[0]} holds {blob.size}. "
+            f"expected {size} bytes as {address} announces, {without_secrets(blob.url)} holds {blob.size}. "
             "The archive contradicts itself: try again later, or use the other source."
         )
-    return RemoteFile(blob.url, size, blob.etag, digests.get("dandi:sha2-256"), digests.get("dandi:dandi-etag"))
+    return RemoteFile(
+        blob.url, size, blob.etag, digests.get("dandi:sha2-256"), digests.get("dandi:dandi-etag"), blob.asked
+    )
 
 
 def _field(record: Any, name: str, where: str) -> Any:

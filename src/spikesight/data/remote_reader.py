@@ -17,6 +17,7 @@ from spikesight.data import http
 from spikesight.data.page_store import PAGE, PageStore
 from spikesight.data.public_source import RemoteFile, plain_etag
 from spikesight.errors import RemoteError
+from spikesight.places import without_secrets
 
 BLOCK: Final = 256 * 1024
 """Bytes that are read at a place where the structure of a file is looked up: what follows is mostly wanted next."""
@@ -159,18 +160,18 @@ class RemoteReader:
                 except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                     raise http.explained(error, url) from error
                 if not piece:
-                    raise http.PassingError(f"{_bare(url)} ended {left} bytes early.")
+                    raise http.PassingError(f"{without_secrets(url)} ended {left} bytes early.")
                 got += piece
                 with self._counting:
                     self.n_bytes += len(piece)
                 left -= len(piece)
                 if left and time.monotonic() > until:
-                    raise http.PassingError(f"{_bare(url)} sends fewer than {SLOWEST} bytes a second.")
+                    raise http.PassingError(f"{without_secrets(url)} sends fewer than {SLOWEST} bytes a second.")
             answer.raw.release_conn()  # or it would be closed, and the next request make another
 
     def _check(self, answer: requests.Response, start: int, stop: int) -> None:
         """Refuse an answer that holds other bytes than those asked for, before any is read."""
-        where, size = _bare(self.remote.url), self.remote.size
+        where, size = without_secrets(self.remote.url), self.remote.size
         changed = f"{where} has changed since it was opened. Read the session again."
         if answer.status_code in (412, 416):
             raise RemoteError(changed, answer.status_code)
@@ -214,7 +215,7 @@ class RemoteStream(io.RawIOBase):
         self._hot: OrderedDict[int, bytes] = OrderedDict()
 
     def __repr__(self) -> str:
-        return _bare(self._reader.remote.url)
+        return without_secrets(self._reader.remote.url)
 
     def readable(self) -> bool:
         """Say yes."""
@@ -286,8 +287,3 @@ def _holes(pages: Sequence[bytes | None], first: int) -> list[Span]:
         else:
             holes.append((page, page + 1))
     return holes
-
-
-def _bare(url: str) -> str:
-    """Return an address without what follows the question mark: a signature is nobody's business."""
-    return url.split("?", 1)[0]

@@ -13,6 +13,7 @@ from spikesight.data.checksums import Checksum
 from spikesight.data.download import PIECE, Meter, read_range, write_all
 from spikesight.data.public_source import RemoteFile, plain_etag
 from spikesight.errors import RemoteError
+from spikesight.places import without_secrets
 
 PASSES: Final = 2
 """How often the whole file is gone through."""
@@ -69,7 +70,7 @@ def repair(
             if not is_other and ranges is not rounds[0]:
                 break
     raise DamagedError(
-        f"expected {checksum} {checksum.value} of {remote.url.split('?', 1)[0]}, the bytes it sends come out otherwise"
+        f"expected {checksum} {checksum.value} of {without_secrets(remote.url)}, the bytes it sends come out otherwise"
         f"{', each time otherwise' if is_other else ', twice the same'}. They were thrown away. Try the other source "
         "(--source), or again later."
     )

@@ -78,4 +78,5 @@ def _label_column(values: pd.Series) -> NDArray[Any]:
     if (known == np.floor(known)).all() and (abs(known) < _EXACT).all() and not (missing.any() and (known < 0).any()):
         return np.where(missing, float(BLANK_NUMBER), numbers).astype(np.int64)
     digits = _SINGLE_DIGITS if values.dtype == np.float32 else _DOUBLE_DIGITS
+    numbers = numbers + 0.0  # -0.0 is no class of its own
     return np.array([BLANK if gone else f"{n:.{digits}g}" for gone, n in zip(missing, numbers, strict=True)], np.str_)

@@ -4,13 +4,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spikesight.data.movies import SEGMENT
-from spikesight.data.presentations import BLOCK_PAUSE
+from spikesight.data.presentations import find_blanks, number_blocks
 from spikesight.data.stimuli import columns_of
-from spikesight.data.targets import is_missing, label_columns
-from spikesight.schema import BLANK_FRAME, BLOCK, START, STOP
+from spikesight.data.targets import label_columns
+from spikesight.schema import START, STOP
 
 JITTER: Final = 0.001
 """Seconds by which presentations may overlap: onsets vary by as much around what the screen was asked for."""
@@ -56,7 +55,7 @@ def stimulus_timing(name: str, table: pd.DataFrame, session_type: str | None) ->
     lasting = stop - start
     median = float(np.median(lasting)) if lasting.size else None
     uneven = 0 if median is None else int((abs(lasting - median) > UNEVEN * median).sum())
-    block = _blocks(table, start, stop)
+    block = number_blocks(table)
     gaps = (start[1:] - stop[:-1])[block[1:] == block[:-1]]
     return {
         "n_expected": DESIGN.get(name) if session_type == DESIGN_TYPE else None,
@@ -82,16 +81,6 @@ def timing_flags(name: str, timing: dict[str, Any]) -> list[str]:
     return flags
 
 
-def _blocks(table: pd.DataFrame, start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Give each row the number of its block: as in the file, or a pause begins one."""
-    if BLOCK in table:
-        number = pd.to_numeric(table[BLOCK], errors="coerce").ffill().bfill().to_numpy(np.float64)
-        begins = number[1:] != number[:-1]
-    else:
-        begins = start[1:] - stop[:-1] > BLOCK_PAUSE
-    return np.concatenate([[0], np.cumsum(begins)]).astype(np.intp) if len(table) else np.empty(0, np.intp)
-
-
 def _conditions(name: str, table: pd.DataFrame) -> dict[str, Any]:
     """Count conditions, blanks apart."""
     unknown = {"n_conditions": None, "fewest_repeats": None, "most_repeats": None, "n_blanks": 0}
@@ -99,11 +88,7 @@ def _conditions(name: str, table: pd.DataFrame) -> dict[str, Any]:
     columns = tuple("frame" if column == SEGMENT else column for column in columns_of(name, None, table.columns))
     if not columns or not set(columns) <= set(table.columns) or table.empty:
         return unknown
-    blank = np.zeros(len(table), bool)
-    for column in columns:
-        blank |= is_missing(table[column])
-    if "frame" in table and pd.api.types.is_numeric_dtype(table["frame"]):
-        blank |= (table["frame"] == BLANK_FRAME).to_numpy(bool)
+    blank = find_blanks(table, columns)
     repeats = np.unique(label_columns(table[~blank], columns), return_counts=True)[1]
     if not repeats.size:
         return {**unknown, "n_blanks": int(blank.sum())}
