@@ -14,13 +14,18 @@ import yaml
 
 from servers.fault_server import Fault, FaultServer
 from spikesight.config import BenchmarkConfig, load_config
+from spikesight.connectivity_config import ConnectivityConfig
+from spikesight.connectivity_run import load_fine_counts
+from spikesight.data import http
 from spikesight.data.catalogue import sessions
 from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError, SpikesightError
 from spikesight.experiment import run_benchmark
+from spikesight.inspection import inspect_file
 from spikesight.progress import Silent
 from spikesight.run_record import read_run
+from spikesight.sources import located_source
 
 IDS = (715093703, 719161530)
 QUICK = {"decoders": ["lda"], "selection": ["default"], "n_splits": 3, "gap": 2, "jobs": 1}
@@ -68,6 +73,19 @@ def bucket(
     monkeypatch.setenv("SPIKESIGHT_S3_URL", fault_server.url)
     monkeypatch.setenv("SPIKESIGHT_CACHE", str(tmp_path / "cache"))
     return fault_server
+
+
+def test_a_pause_before_the_first_byte_is_told_of(bucket: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WORTH_TELLING", 0.0)
+    for look in (
+        lambda heard: located_source(IDS[0], BenchmarkConfig(sources=(IDS[0],)), heard),
+        lambda heard: inspect_file(IDS[0], progress=heard),
+        lambda heard: load_fine_counts(ConnectivityConfig(source=IDS[0], method="correlation"), 0.01, heard),
+    ):
+        heard = Heard()
+        bucket.fail_next(Fault(status=503))
+        look(heard)
+        assert "Trying again" in heard.notes[0]
 
 
 def results(run: Path) -> pd.DataFrame:
