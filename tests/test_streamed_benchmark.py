@@ -18,6 +18,8 @@ from spikesight.connectivity_config import ConnectivityConfig
 from spikesight.connectivity_run import load_fine_counts
 from spikesight.data import http
 from spikesight.data.catalogue import sessions
+from spikesight.data.fetch import fetch_session
+from spikesight.data.nwb import read_session
 from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError, SpikesightError
@@ -234,6 +236,32 @@ def test_whole_files_are_kept_when_that_is_asked(bucket: FaultServer, files: lis
     asked = len(bucket.seen)
     spikesight("inspect", str(IDS[0]), cwd=tmp_path)
     assert len(bucket.seen) == asked
+
+
+def test_sessions_that_were_fetched_are_decoded_by_their_ids_without_a_server(
+    bucket: FaultServer, files: list[Path], tmp_path: Path
+) -> None:
+    for session_id in IDS:
+        fetch_session(session_id)
+    asked = len(bucket.seen)
+    config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "fetched"})
+    fetched = run_benchmark(config)
+    assert len(bucket.seen) == asked
+    local = run_benchmark(load_config(overrides={**QUICK, "sources": files, "out": tmp_path / "local"}))
+    pd.testing.assert_frame_equal(results(fetched), results(local))
+    inputs = json.loads((fetched / "provenance.json").read_text())["inputs"]
+    assert [Path(one["path"]).name for one in inputs] == [file.name for file in files]
+
+
+def test_a_fetched_session_that_cannot_be_decoded_keeps_no_other_away(
+    bucket: FaultServer, files: list[Path], tmp_path: Path
+) -> None:
+    for session_id in IDS:
+        fetch_session(session_id).write_bytes(files[0].read_bytes() if session_id == IDS[0] else b"nothing")
+    config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "run"})
+    record = read_run(run_benchmark(config))
+    assert record.results["session"].unique().tolist() == [str(read_session(files[0]).session_id)]
+    assert [failure["session"] for failure in record.failures] == [str(IDS[1])]
 
 
 def test_an_id_that_is_not_public_is_refused_before_anything_is_written(tmp_path: Path) -> None:
