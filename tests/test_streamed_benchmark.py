@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +100,25 @@ def results(run: Path) -> pd.DataFrame:
 def spikesight(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "spikesight", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_a_command_that_is_stopped_while_a_server_is_silent_ends_at_once(bucket: FaultServer, tmp_path: Path) -> None:
+    stalled = Fault(stall_after=0, stall_seconds=60)
+    # The first bytes come; the structure is looked up by HDF5, which holds its lock meanwhile.
+    bucket.fail_when = lambda seen: None if seen.method == "HEAD" or "=0-" in seen.headers["range"] else stalled
+    command = [sys.executable, "-m", "spikesight", "benchmark", str(IDS[0]), *QUICK_WORDS, "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not any(seen.method == "GET" and "=0-" not in seen.headers["range"] for seen in bucket.seen):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "start the same command again" in said
 
 
 def test_the_command_decodes_public_sessions_as_it_decodes_their_files(

@@ -1,6 +1,9 @@
 """The command line: parse, call, print."""
 
+import os
 import signal
+import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +15,7 @@ import spikesight
 from spikesight import cli_options as options
 from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
+from spikesight.places import READ_AHEAD
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells have it."""
@@ -307,4 +311,12 @@ def slurm(
 def main() -> None:
     """Run the command line; a request to terminate ends it as Ctrl-C does, so that no worker is left behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if any(thread.name == READ_AHEAD for thread in threading.enumerate()):
+            # It waits for a server, perhaps with the lock of HDF5, which the end of the interpreter would wait for.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        raise

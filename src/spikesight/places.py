@@ -17,6 +17,8 @@ SCHEMES: Final = ("https", "http", "s3")
 DANDI: Final = "dandi:"
 COUNT_SUFFIXES: Final = (".npz", ".nc")
 """Files that hold binned trials already; anything else is read as NWB."""
+READ_AHEAD: Final = "spikesight-read-ahead"
+"""Name of the threads that read a session while another one is decoded."""
 WHAT_IS_ONE: Final = "a path, the id of a public session, or an address (s3://, https:// or dandi:000021/<session>)"
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://?")

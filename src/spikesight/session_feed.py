@@ -17,7 +17,7 @@ from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, SpikesightError
 from spikesight.kept_sessions import KeptSession, key_of, read_kept, write_kept
-from spikesight.places import Place, name_of
+from spikesight.places import READ_AHEAD, Place, name_of
 from spikesight.progress import Progress
 from spikesight.provenance import identify_file
 from spikesight.quality.label_check import check_labels
@@ -183,7 +183,7 @@ class _Reading:
         self._asked = (place, config, tell, run)
         self._found: tuple[Located, DescribedSession] | Exception | None = None
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._read, daemon=True, name="spikesight-read-ahead")
+        self._thread = threading.Thread(target=self._read, daemon=True, name=READ_AHEAD)
         self._thread.start()
 
     def _read(self) -> None:
