@@ -21,7 +21,7 @@ LAYERS = (
     ("cli_options",),
     ("terminal_inspection",),
     ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
-    ("experiment", "connectivity_validation", "terminal_progress", "tuning"),
+    ("experiment", "connectivity_validation", "terminal_progress", "terminal_tables", "tuning"),
     ("report", "connectivity_report", "tracked_run", "session_feed"),
     ("report_text",),
     ("report_tuning",),

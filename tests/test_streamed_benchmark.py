@@ -16,13 +16,20 @@ import yaml
 
 from servers.fault_server import Fault, FaultServer, Seen
 from spikesight.config import BenchmarkConfig, load_config
+from spikesight.connectivity_config import ConnectivityConfig
+from spikesight.connectivity_run import load_fine_counts
+from spikesight.data import http
 from spikesight.data.catalogue import sessions
+from spikesight.data.fetch import fetch_session
+from spikesight.data.nwb import read_session
 from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError, SpikesightError
 from spikesight.experiment import run_benchmark
+from spikesight.inspection import inspect_file
 from spikesight.progress import Silent
 from spikesight.run_record import read_run
+from spikesight.sources import located_source
 
 IDS = (715093703, 719161530)
 QUICK = {"decoders": ["lda"], "selection": ["default"], "n_splits": 3, "gap": 2, "jobs": 1}
@@ -72,6 +79,19 @@ def bucket(
     return fault_server
 
 
+def test_a_pause_before_the_first_byte_is_told_of(bucket: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WORTH_TELLING", 0.0)
+    for look in (
+        lambda heard: located_source(IDS[0], BenchmarkConfig(sources=(IDS[0],)), heard),
+        lambda heard: inspect_file(IDS[0], progress=heard),
+        lambda heard: load_fine_counts(ConnectivityConfig(source=IDS[0], method="correlation"), 0.01, heard),
+    ):
+        heard = Heard()
+        bucket.fail_next(Fault(status=503))
+        look(heard)
+        assert "Trying again" in heard.notes[0]
+
+
 def results(run: Path) -> pd.DataFrame:
     table = pd.read_parquet(run / "results.parquet").drop(columns=MAY_DIFFER)
     return table.sort_values(["session", "decoder", "selection", "fold"], ignore_index=True)
@@ -80,6 +100,25 @@ def results(run: Path) -> pd.DataFrame:
 def spikesight(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "spikesight", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_a_command_that_is_stopped_while_a_server_is_silent_ends_at_once(bucket: FaultServer, tmp_path: Path) -> None:
+    stalled = Fault(stall_after=0, stall_seconds=60)
+    # The first bytes come; the structure is looked up by HDF5, which holds its lock meanwhile.
+    bucket.fail_when = lambda seen: None if seen.method == "HEAD" or "=0-" in seen.headers["range"] else stalled
+    command = [sys.executable, "-m", "spikesight", "benchmark", str(IDS[0]), *QUICK_WORDS, "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not any(seen.method == "GET" and "=0-" not in seen.headers["range"] for seen in bucket.seen):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "start the same command again" in said
 
 
 def test_the_command_decodes_public_sessions_as_it_decodes_their_files(
@@ -286,6 +325,32 @@ def test_whole_files_are_kept_when_that_is_asked(bucket: FaultServer, files: lis
     asked = len(bucket.seen)
     spikesight("inspect", str(IDS[0]), cwd=tmp_path)
     assert len(bucket.seen) == asked
+
+
+def test_sessions_that_were_fetched_are_decoded_by_their_ids_without_a_server(
+    bucket: FaultServer, files: list[Path], tmp_path: Path
+) -> None:
+    for session_id in IDS:
+        fetch_session(session_id)
+    asked = len(bucket.seen)
+    config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "fetched"})
+    fetched = run_benchmark(config)
+    assert len(bucket.seen) == asked
+    local = run_benchmark(load_config(overrides={**QUICK, "sources": files, "out": tmp_path / "local"}))
+    pd.testing.assert_frame_equal(results(fetched), results(local))
+    inputs = json.loads((fetched / "provenance.json").read_text())["inputs"]
+    assert [Path(one["path"]).name for one in inputs] == [file.name for file in files]
+
+
+def test_a_fetched_session_that_cannot_be_decoded_keeps_no_other_away(
+    bucket: FaultServer, files: list[Path], tmp_path: Path
+) -> None:
+    for session_id in IDS:
+        fetch_session(session_id).write_bytes(files[0].read_bytes() if session_id == IDS[0] else b"nothing")
+    config = load_config(overrides={**QUICK, "sources": list(IDS), "out": tmp_path / "run"})
+    record = read_run(run_benchmark(config))
+    assert record.results["session"].unique().tolist() == [str(read_session(files[0]).session_id)]
+    assert [failure["session"] for failure in record.failures] == [str(IDS[1])]
 
 
 def test_an_id_that_is_not_public_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from spikesight.connectivity_config import ConnectivityConfig
 from spikesight.connectivity_files import Q, found_edges, matrices, write_graphml, write_matrices
 from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
 from spikesight.connectivity_report import write_connectivity_report
+from spikesight.data import http
 from spikesight.data.counts import read_counts
 from spikesight.data.location import find, identity
 from spikesight.data.periods import SPONTANEOUS, period_counts
@@ -89,7 +90,7 @@ def load_fine_counts(config: ConnectivityConfig, bin_size: float, progress: Prog
     SpikesightError
         If the file cannot be read, lacks what is asked for, or an option cannot be honoured for it.
     """
-    located = find(config.source, config.archive)
+    located = find(config.source, config.archive, patience=http.telling(progress))
     if isinstance(located, Path) and holds_counts(located):
         path = located
         for name in ("bin_size", "period"):

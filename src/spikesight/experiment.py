@@ -264,11 +264,12 @@ class _Datasets(Mapping[str, xr.Dataset]):
 def _sessions(
     run: RunDirectory, config: BenchmarkConfig, sources: tuple[Place, ...], tell: Progress
 ) -> tuple[_Datasets | SessionFeed, Mapping[str, Mapping[str, Any]]]:
-    """Write where numbers come from; read the sessions, or have them read one ahead where a server is asked.
+    """Write where numbers come from; read the sessions, or have them read one ahead where some are public.
 
-    The reference decoders of a feed are there when its sessions are.
+    Whether those were fetched makes no difference: one that cannot be decoded is left out either way. The reference
+    decoders of a feed are there when its sessions are.
     """
-    if any(is_streamed(place) for place in sources):
+    if any(isinstance(place, str) for place in sources):
         run.write_provenance(describe_run(config.seed))
         feed = SessionFeed(run, config, sources, tell)
         return feed, feed.references

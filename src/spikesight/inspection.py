@@ -51,7 +51,7 @@ def inspect_file(
         If the file cannot be read.
     """
     config = BenchmarkConfig(sources=(path,), quality=quality, archive=source)
-    located = located_source(path, config)
+    located = located_source(path, config, progress)
     quick = not isinstance(located, Path) if quick is None else quick
     if isinstance(located, Path) and holds_counts(located):
         dataset = load_source(located, config).dataset

@@ -27,12 +27,13 @@ def sessions(
 def _refresh() -> None:
     """Read the bucket's tables; where that fails, say so and go on with what is known."""
     from spikesight.data.catalogue_refresh import refresh
+    from spikesight.data.http import telling
     from spikesight.errors import RemoteError
     from spikesight.terminal_progress import TerminalProgress
 
     try:
         with TerminalProgress() as progress:
             progress.note("reading the tables of the bucket")
-            refresh()
+            refresh(patience=telling(progress))
     except RemoteError as error:
         typer.echo(f"not refreshed: {' '.join(str(error).split())} This is the list that was known before.", err=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from spikesight.config import DEFAULT_STIMULUS, BenchmarkConfig
+from spikesight.data import http
 from spikesight.data.behaviour import Running, select_running
 from spikesight.data.binning import bin_spikes
 from spikesight.data.context import add_context
@@ -101,7 +102,7 @@ def located_source(place: Place, config: BenchmarkConfig, progress: Progress | N
             raise ConfigError(f"binned trials are read from files; fetch {name_of(place)} first, and give its path.")
         if config.keep_files and isinstance(place, str) and is_session_id(place):
             return fetch_session(int(place), source=config.archive, progress=progress)
-    return find(place, config.archive)
+    return find(place, config.archive, patience=http.telling(progress))
 
 
 def _load_spikes(located: Located, config: BenchmarkConfig, progress: Progress | None) -> LoadedSource:

@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from spikesight.report_text import asked_of_counts
 from spikesight.run_record import REFERENCE, RunRecord, read_run
 from spikesight.search_space import as_plain
 from spikesight.statistics import WHAT_INTERVALS_COVER
-from spikesight.terminal_progress import console
+from spikesight.terminal_progress import PLAIN_WIDTH, console
+from spikesight.terminal_tables import caption, table_of, without
 from spikesight.tracking import LOG
 
 VALIDATION_COLUMNS: Final = {
@@ -36,73 +37,84 @@ VALIDATION_COLUMNS: Final = {
     "seconds": "seconds",
 }
 """Scores that a terminal shows, and what it calls them."""
+SPARE: Final = ("seconds", "units", "trials", "top-5 %", "chance %", "minus best [95 %]")
+"""Columns of a leaderboard that a narrow terminal goes without, the first first."""
 MANY_AREAS: Final = 12
 """Most areas that a terminal has columns for."""
 
 
-def leaderboard_tables(record: RunRecord) -> list[Table]:
-    """Lay out the leaderboard of a run; of several sessions, their mean and one line per session."""
+def leaderboard_tables(record: RunRecord, width: int = PLAIN_WIDTH) -> list[Table]:
+    """Lay out the leaderboard of a run; of several sessions, their mean and one line per session.
+
+    Columns that do not fit into ``width`` are left out, and the caption says so.
+    """
     title = _title(record)
     if record.over_sessions is None:
         session = str(record.per_session["session"].iloc[0])
-        return [_leaderboard(record.per_session, f"Session {session}: {title}")]
+        return [_leaderboard(record.per_session, f"Session {session}: {title}", width)]
     n_sessions = len(record.cards)
     return [
-        _leaderboard(record.over_sessions, f"Mean over {n_sessions} sessions: {title}"),
-        _by_session(record.per_session),
+        _leaderboard(record.over_sessions, f"Mean over {n_sessions} sessions: {title}", width),
+        _by_session(record.per_session, width),
     ]
 
 
-def table_of(rows: Iterable[Mapping[str, Any]], title: str, *, columns: Sequence[str]) -> Table:
-    """Lay rows out in the named columns; text from files is shown as it is."""
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for name in columns:
-        table.add_column(Text(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(row.get(name, ""))) for name in columns))
-    return table
-
-
-def _leaderboard(rows: pd.DataFrame, title: str) -> Table:
+def _leaderboard(rows: pd.DataFrame, title: str, width: int) -> Table:
     """One line per decoder and selection."""
+    lines = [_leaderboard_line(row) for row in rows.to_dict("records")]
+    columns = list(lines[0])
+    left_out = without(columns, lines, width, SPARE)
     table = Table(
-        title=Text(title), title_justify="left", caption=WHAT_INTERVALS_COVER, caption_justify="left", box=None,
-        pad_edge=False, header_style="dim",
+        title=Text(title), title_justify="left", caption=caption(left_out, WHAT_INTERVALS_COVER),
+        caption_justify="left", box=None, pad_edge=False, header_style="dim",
     )  # fmt: skip
-    table.add_column("decoder", no_wrap=True)
-    table.add_column("constants")
-    names = ("accuracy %", "[95 %]", "minus best [95 %]", "chance %", "top-5 %", "trials", "units", "seconds")
-    for name in names:
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    for row in rows.to_dict("records"):
-        style = "yellow" if row["selection"] == REFERENCE else ""
-        interval = f"[{_percent(row['low'])}, {_percent(row['high'])}]"
-        measures = [_difference(row), *(_percent(row[name]) for name in ("chance", "top5_accuracy"))]
-        sizes = [f"{row['n_trials']:,}", f"{row['n_units']:,}", f"{row['seconds']:.1f}"]
-        cells = [str(row["decoder"]), str(row["selection"]), _percent(row["accuracy"]), interval, *measures, *sizes]
-        table.add_row(*(Text(cell) for cell in cells), style=style)
+    shown = [name for name in columns if name not in left_out]
+    for name in shown:
+        table.add_column(Text(name), justify="left" if name in columns[:2] else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*(Text(line[name]) for name in shown), style="yellow" if line["constants"] == REFERENCE else "")
     return table
 
 
-def _by_session(per_session: pd.DataFrame) -> Table:
+def _leaderboard_line(row: Mapping[Any, Any]) -> dict[str, str]:
+    return {
+        "decoder": str(row["decoder"]),
+        "constants": str(row["selection"]),
+        "accuracy %": _percent(row["accuracy"]),
+        "[95 %]": f"[{_percent(row['low'])}, {_percent(row['high'])}]",
+        "minus best [95 %]": _difference(row),
+        "chance %": _percent(row["chance"]),
+        "top-5 %": _percent(row["top5_accuracy"]),
+        "trials": f"{row['n_trials']:,}",
+        "units": f"{row['n_units']:,}",
+        "seconds": f"{row['seconds']:.1f}",
+    }
+
+
+def _by_session(per_session: pd.DataFrame, width: int) -> Table:
     """One line per session: accuracy and half its interval, of the most thorough row of each decoder."""
     own = most_thorough(per_session)
     how = " or else ".join(name for name in SELECTIONS[:-1] if (own["selection"] == name).any())
     order = own.groupby("decoder")["accuracy"].mean().sort_values(ascending=False).index
-    table = Table(
-        title=Text(f"Accuracy in % ± half its interval{how and ', '}{how}"), title_justify="left",
-        box=None, pad_edge=False, header_style="dim",
-    )  # fmt: skip
-    for name in ("session", "units", "trials", "chance"):
-        table.add_column(name, justify="left" if name == "session" else "right", no_wrap=True)
-    for decoder in order:
-        table.add_column(Text(str(decoder)), justify="right")
+    lines = []
     for session, rows in own.groupby("session", sort=False):
         first = rows.iloc[0]
         by_decoder = rows.set_index("decoder")
-        values = [_accuracy(by_decoder.loc[name]) if name in by_decoder.index else "-" for name in order]
-        head = [str(session), f"{rows['n_units'].max():,}", f"{first['n_trials']:,}", _percent(first["chance"])]
-        table.add_row(*(Text(cell) for cell in [*head, *values]))
+        values = {str(name): _accuracy(by_decoder.loc[name]) if name in by_decoder.index else "-" for name in order}
+        size = {"units": f"{rows['n_units'].max():,}", "trials": f"{first['n_trials']:,}"}
+        lines.append({"session": str(session), **size, "chance": _percent(first["chance"]), **values})
+    columns = list(lines[0])
+    # Those that decode worst go first; the best stays.
+    left_out = without(columns, lines, width, [*columns[:4:-1], "units", "trials", "chance"])
+    table = Table(
+        title=Text(f"Accuracy in % ± half its interval{how and ', '}{how}"), title_justify="left",
+        caption=caption(left_out), caption_justify="left", box=None, pad_edge=False, header_style="dim",
+    )  # fmt: skip
+    shown = [name for name in columns if name not in left_out]
+    for name in shown:
+        table.add_column(Text(name), justify="left" if name == "session" else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*(Text(line[name]) for name in shown))
     return table
 
 
@@ -143,7 +155,7 @@ def print_run(run: Path, *, as_json: bool = False) -> int:
         print_json({"run": str(run.resolve()), "report": str(report), **tables, "failures": record.failures})
     else:
         out = console()
-        for table in leaderboard_tables(record):
+        for table in leaderboard_tables(record, out.width):
             out.print(table)
             out.print()
         out.print(Text(f"report: {report}"), soft_wrap=True)
@@ -267,7 +279,8 @@ def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_jso
         for session in sessions
     ]
     title = f"{len(rows)} sessions; units that the default filters keep per area ({source})"
-    console().print(table_of(rows, title, columns=("session_id", "type", "sex", "age", "line", *areas)))
+    out, columns = console(), ("session_id", "type", "sex", "age", "line", *areas)
+    out.print(table_of(rows, title, columns=columns, width=out.width, spare=("sex", "age", "line")))
 
 
 def print_card(card: Mapping[str, Any]) -> None:

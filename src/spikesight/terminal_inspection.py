@@ -6,8 +6,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from spikesight.terminal import listed, print_card, table_of
+from spikesight.terminal import listed, print_card
 from spikesight.terminal_progress import console
+from spikesight.terminal_tables import table_of
 
 NOT_CHECKED: Final = "clocks and labels were not checked"
 
@@ -41,7 +42,8 @@ def _print_session(found: Mapping[str, Any], out: Console) -> None:
         out.print()
     rows = [_stimulus_row(row) for row in found["stimuli"]]
     columns = ("stimulus", "shown", "valid", "conditions", "repeats", "blanks", "blocks", "seconds each", "pause")
-    out.print(table_of(rows, "Stimuli", columns=columns))
+    spare = ("pause", "seconds each", "blocks", "blanks", "valid")
+    out.print(table_of(rows, "Stimuli", columns=columns, width=out.width, spare=spare))
     for row in rows:
         if row["told"]:
             out.print(Text(f"{row['stimulus']}: {row['told']}"), soft_wrap=True)
@@ -86,7 +88,8 @@ def _print_checks(found: Mapping[str, Any], out: Console) -> None:
             for check in found["clocks"]
         ]
         told = ("probe", "units", "stimulus", "delay ms [95 %]", "p", "rate modulated", "status")
-        out.print(table_of(rows, "Clocks: when the probe tells what was shown", columns=told))
+        title, spare = "Clocks: when the probe tells what was shown", ("rate modulated", "units", "p")
+        out.print(table_of(rows, title, columns=told, width=out.width, spare=spare, sentences=("status",)))
         out.print()
     if found["labels"]:
         rows = [
@@ -103,7 +106,8 @@ def _print_checks(found: Mapping[str, Any], out: Console) -> None:
             for check in found["labels"]
         ]
         columns = ("stimulus", "target", "trials", "classes", "explained %", "z", "p", "status")
-        out.print(table_of(rows, "Labels: how much of the counts they explain", columns=columns))
+        title, spare = "Labels: how much of the counts they explain", ("classes", "z", "trials")
+        out.print(table_of(rows, title, columns=columns, width=out.width, spare=spare, sentences=("status",)))
         out.print()
 
 

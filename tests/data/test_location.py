@@ -46,7 +46,7 @@ def test_an_id_is_found_in_the_bucket(served: FaultServer) -> None:
 
 def test_other_buckets_are_on_their_own_hosts(served: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(location, "describe", lambda url: asked.append(url))
+    monkeypatch.setattr(location, "describe", lambda url, **_: asked.append(url))
     find("s3://a-lab/x/a b.nwb")
     find("s3://dotted.name/x.nwb")
     assert asked == ["https://a-lab.s3.amazonaws.com/x/a%20b.nwb", "https://s3.amazonaws.com/dotted.name/x.nwb"]

@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+import socket
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_patience_and_errors_can_be_sent_to_workers() -> None:
 def test_nobody_listening_is_told(fault_server: FaultServer) -> None:
     with pytest.raises(RemoteError, match=r"cannot be reached or broke off: .*refused"):
         describe("http://127.0.0.1:9/x", patience=QUICK)
+
+
+def test_a_name_that_is_not_found_asks_for_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(RemoteError, match=r"/x cannot be reached, .*is there a network\? Gave up after"):
+        describe("http://nobody.invalid/x", patience=QUICK)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1/x"])

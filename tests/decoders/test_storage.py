@@ -127,6 +127,14 @@ def test_meta_that_json_cannot_hold_is_refused(tmp_path):
         save_decoder(registry.make("ridge").fit(X, y), tmp_path / "d", unit_ids=UNIT_IDS, meta={"file": object()})
 
 
+@pytest.mark.parametrize("up", [1, 2])
+def test_a_folder_of_decoders_names_them(up, tmp_path):
+    folder = tmp_path / "decoders" / "715093703-ridge"
+    save_decoder(registry.make("ridge").fit(*trials()), folder, unit_ids=UNIT_IDS, meta={})
+    with pytest.raises(FileFormatError, match=r"holds 1\. Give one of them: .*715093703-ridge$"):
+        load_decoder(folder.parents[up - 1])
+
+
 def test_an_empty_or_missing_folder_is_no_decoder(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileFormatError, match=DESCRIPTION):

@@ -132,7 +132,7 @@ def fetch(
         if final.is_file():
             return _kept(session_id, source, final)
         start = time.monotonic()
-        patience = replace(patience, told=hears.note)
+        patience = http.telling(hears, patience)
         # Nothing is at stake yet, and one who has no network should hear of it soon.
         asking = replace(patience, retries=min(patience.retries, http.PATIENT.retries))
         remote, verified, moved = _fetch_unchanged(

@@ -3,10 +3,11 @@
 import email.utils
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import urllib3.exceptions
 from spikesight import __version__
 from spikesight.errors import RemoteError
 from spikesight.places import without_secrets
+from spikesight.progress import Progress
 
 WORTH_TELLING: Final = 2.0
 """Pauses that somebody who waits should hear of (s)."""
@@ -63,6 +65,11 @@ class Patience:
 
 
 PATIENT: Final = Patience()
+
+
+def telling(progress: Progress | None, patience: Patience = PATIENT) -> Patience:
+    """Return a patience whose longer pauses ``progress`` hears of."""
+    return patience if progress is None else replace(patience, told=progress.note)
 
 
 class PassingError(RemoteError):
@@ -205,7 +212,9 @@ def explained(error: Exception, url: str) -> RemoteError:
     """Return what to raise for ``error``, which a request to ``url`` or the reading of its body ended with."""
     where = without_secrets(url)
     if isinstance(error, requests.exceptions.SSLError):
-        return RemoteError(f"{where} cannot prove who it is: {_innermost(error)}. Check the address and the clock.")
+        return RemoteError(
+            f"{where} cannot prove who it is: {_said(_innermost(error))}. Check the address and the clock."
+        )
     if isinstance(
         error,
         (requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL),
@@ -217,7 +226,10 @@ def explained(error: Exception, url: str) -> RemoteError:
         error
     ):
         return PassingError(f"{where} went silent.")
-    return PassingError(f"{where} cannot be reached or broke off: {_innermost(error)}.")
+    innermost = _innermost(error)
+    if isinstance(innermost, socket.gaierror):
+        return PassingError(f"{where} cannot be reached, the server's name is not found: is there a network?")
+    return PassingError(f"{where} cannot be reached or broke off: {_said(innermost)}.")
 
 
 def _refusal(answer: requests.Response, url: str) -> RemoteError:
@@ -243,13 +255,15 @@ def _retry_after(text: str | None) -> float | None:
     return max((until - datetime.now(UTC)).total_seconds(), 0.0)
 
 
-def _innermost(error: BaseException) -> str:
-    """Say what is at the bottom of an error that libraries have wrapped many times."""
-    while True:
-        inner = error.__cause__ or error.__context__
-        if inner is None:
-            return str(error).rstrip(".") or type(error).__name__
+def _innermost(error: BaseException) -> BaseException:
+    """Return what is at the bottom of an error that libraries have wrapped many times."""
+    while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    return error
+
+
+def _said(error: BaseException) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 class _Anonymous(requests.Session):

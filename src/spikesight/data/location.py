@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from spikesight.data import http
 from spikesight.data.catalogue import sessions
 from spikesight.data.fetch import fetched
 from spikesight.data.public_source import DANDISETS, S3_URL, RemoteFile, Source, base_url, describe, locate
@@ -19,7 +20,9 @@ _DANDI_PLACE: Final = re.compile(rf"dandi:(?://)?(?:{'|'.join(DANDISETS)})/(?:se
 Located = Path | RemoteFile
 
 
-def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
+def find(
+    place: str | os.PathLike[str] | int, source: Source = "s3", *, patience: http.Patience = http.PATIENT
+) -> Located:
     """Find the file that ``place`` names.
 
     Parameters
@@ -29,6 +32,8 @@ def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
         ``s3://bucket/key``, ``https://``, ``dandi:000021/<session>``.
     source
         Where a public session is read that is named by its id and was not fetched.
+    patience
+        How long to wait for the server, and who hears of pauses.
 
     Returns
     -------
@@ -48,13 +53,13 @@ def find(place: str | os.PathLike[str] | int, source: Source = "s3") -> Located:
     if isinstance(there, Path):
         return _on_disk(there, place)
     if is_session_id(there):
-        return _public_session(int(there), source)
+        return _public_session(int(there), source, patience)
     if there.startswith(DANDI):
         found = _DANDI_PLACE.fullmatch(there)
         if found is None:
             raise FileFormatError(f"expected dandi:000021/<session>, such as dandi:000021/715093703, got {there!r}.")
-        return locate(int(found[1]), "dandi")
-    return describe(_web_address(there) if there.lower().startswith("s3:") else there)
+        return locate(int(found[1]), "dandi", patience=patience)
+    return describe(_web_address(there) if there.lower().startswith("s3:") else there, patience=patience)
 
 
 def public_sessions(asked: str) -> tuple[list[Place], str | None]:
@@ -109,12 +114,12 @@ def _on_disk(path: Path, asked: object) -> Path:
     )
 
 
-def _public_session(session_id: int, source: Source) -> Located:
+def _public_session(session_id: int, source: Source, patience: http.Patience) -> Located:
     here = fetched(session_id)
     if here is not None:
         return here
     check_public(session_id)
-    return locate(session_id, source)
+    return locate(session_id, source, patience=patience)
 
 
 def check_public(session_id: int) -> None:

@@ -23,7 +23,7 @@ from spikesight import __version__
 from spikesight.data.npz_file import read_npz, write_npz
 from spikesight.decoders import registry
 from spikesight.decoders.stored_params import Arrays, decode_params, encode_params
-from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError
+from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError, brief
 
 DESCRIPTION: Final = "decoder.json"
 ARRAYS: Final = "arrays.npz"
@@ -224,7 +224,14 @@ def _existing(path: Path) -> Path:
 
 
 def _read_description(folder: Path) -> dict[str, Any]:
-    path = _existing(folder / DESCRIPTION)
+    path = folder / DESCRIPTION
+    inside = sorted(
+        found.parent for pattern in ("*", "decoders/*") for found in folder.glob(f"{pattern}/{DESCRIPTION}")
+    )
+    if inside and not path.is_file():
+        named = brief(", ".join(map(str, inside)))
+        raise FileFormatError(f"expected a stored decoder, {folder} holds {len(inside)}. Give one of them: {named}")
+    _existing(path)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
