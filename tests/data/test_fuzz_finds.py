@@ -107,6 +107,18 @@ def test_a_pupil_of_impossible_size_is_no_warning(minimal):
     assert pupil["area"].tolist() == [np.inf, 4 * np.pi]
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan])
+def test_a_series_without_a_rate_is_refused(minimal, rate):
+    def edit(file):
+        series = file.create_group("processing/running/running_speed")
+        series["data"] = np.zeros(3)
+        series["starting_time"] = 0.0
+        series["starting_time"].attrs["rate"] = rate
+
+    with pytest.raises(FileFormatError, match=r"expected a rate above 0 Hz in .*running_speed/starting_time"):
+        read_session(change(minimal, edit))
+
+
 @pytest.mark.parametrize("kind", ["reference", "text", "complex", "column"])
 def test_spike_times_that_are_no_numbers_end_to_end_are_refused(minimal, kind):
     def edit(file):
@@ -165,6 +177,21 @@ def test_an_array_that_is_neither_numbers_nor_text_is_refused_by_name(tmp_path, 
 
     with pytest.raises(FileFormatError, match=f"expected numbers or text in {name}"):
         read_counts(path)
+
+
+@pytest.mark.parametrize("name", ["start_time", "stop_time", "time"])
+def test_times_that_are_text_are_refused_by_name(tmp_path, name):
+    text = np.array(["", "a", "", "b"])[: 1 if name == "time" else 4]
+
+    with pytest.raises(FileFormatError, match=rf"expected numbers \(seconds\) in {name}"):
+        read_counts(write_npz(tmp_path / "a.npz", **lab_arrays(**{name: text})))
+
+
+def test_counts_of_half_precision_are_read(tmp_path):
+    counts = read_counts(write_npz(tmp_path / "a.npz", **lab_arrays(X=np.full((4, 3), 2, np.float16))))
+
+    assert counts["spike_counts"].dtype == np.uint8
+    assert (counts["spike_counts"] == 2).all()
 
 
 def test_numbers_of_the_other_byte_order_are_read(tmp_path):

@@ -14,7 +14,7 @@ EVENTS = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.for
 ALL_INOTIFY_EVENTS = 0xFFF
 CREATED = 0x100
 IS_FOLDER = 0x40000000
-LARGEST_GROWTH = 512 * 2**20
+LARGEST_GROWTH = 768 * 2**20
 """Bytes that one small file may add to what the process holds at most."""
 
 

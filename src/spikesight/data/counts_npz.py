@@ -93,7 +93,7 @@ def read_counts_npz(path: Path) -> BinnedTrials:
         raise NoUnitsError(f"{path}: expected units, got counts of shape {counts.shape}.")
     trials = _trials(arrays, n_trials, path)
     units = _units(arrays, n_units, path)
-    time = _along(arrays[TIME], n_bins, TIME, path) if TIME in arrays else np.arange(n_bins)
+    time = _numbers(_along(arrays[TIME], n_bins, TIME, path), TIME, path) if TIME in arrays else np.arange(n_bins)
     started = trials[START].to_numpy(np.float64)
     if np.isnan(started).any() and not np.isnan(started).all():
         rows = np.flatnonzero(np.isnan(started))
@@ -116,6 +116,8 @@ def _as_counts(values: NDArray[Any], name: str, path: Path) -> NDArray[np.unsign
         raise FileFormatError(f"{path}: expected spike counts in {name}, got values of type {values.dtype}.")
     if values.size == 0:
         return values.astype(np.uint8)
+    if values.dtype == np.float16:
+        values = values.astype(np.float64)  # half precision knows no number as large as the limits below
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
         raise FileFormatError(
             f"{path}: expected spike counts in {name}, got fractions, NaN or infinity. Give the counts themselves, "
@@ -140,8 +142,8 @@ def _trials(arrays: Mapping[str, NDArray[Any]], n_trials: int, path: Path) -> pd
     block = arrays.get(_GROUPS, table.pop(BLOCK, np.zeros(n_trials, np.int64)))
     unknown = np.full(n_trials, np.nan)
     head = {
-        START: table.pop(START, unknown),
-        STOP: table.pop(STOP, unknown),
+        START: _numbers(table.pop(START, unknown), START, path),
+        STOP: _numbers(table.pop(STOP, unknown), STOP, path),
         BLOCK: _block_numbers(_along(block, n_trials, _GROUPS, path)),
     }
     return pd.DataFrame(head | table, index)
@@ -168,6 +170,13 @@ def _units(arrays: Mapping[str, NDArray[Any]], n_units: int, path: Path) -> pd.D
         column: _along(arrays[name], n_units, name, path) for name, column in _UNIT_ARRAYS.items() if name in arrays
     }
     return pd.DataFrame({AREA: np.full(n_units, "")} | known, pd.Index(ids, name="unit_id"))
+
+
+def _numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    """Check that an array holds numbers."""
+    if values.dtype.kind not in "iuf":
+        raise FileFormatError(f"{path}: expected numbers (seconds) in {name}, got values of type {values.dtype}.")
+    return values
 
 
 def _along(values: NDArray[Any], n: int, name: str, path: Path) -> NDArray[Any]:

@@ -267,7 +267,10 @@ def _read_times(group: h5py.Group, n_values: int) -> NDArray[np.float64] | None:
     start = dataset(group, "starting_time")
     if start is None:
         return None
-    return float(start[()]) + np.arange(n_values) / float(start.attrs.get("rate", np.nan))
+    rate = float(start.attrs.get("rate", np.nan))
+    if not rate > 0:
+        raise FileFormatError(f"{group.file.filename}: expected a rate above 0 Hz in {start.name}, got {rate}.")
+    return float(start[()]) + np.arange(n_values) / rate
 
 
 def _read_running(root: h5py.File) -> pd.DataFrame | None:
