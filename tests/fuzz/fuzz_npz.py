@@ -106,7 +106,10 @@ def change_header(arrays: dict[str, Any], members: Members, rng: Rng) -> None:
     place = int(rng.integers(len(members)))
     name, content = members[place]
     size = int.from_bytes(content[8:10], "little")
-    descr, fortran, shape = _header_of(content)
+    try:
+        descr, fortran, shape = _header_of(content)
+    except ValueError:  # an edit before this one left none
+        return
     way = int(rng.integers(5))
     if way == 0:
         descr = _pick(DESCRS, rng)
