@@ -286,10 +286,13 @@ def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_jso
 def print_card(card: Mapping[str, Any]) -> None:
     """Write a session card."""
     out = console()
-    out.print(Text(f"session {card['session_id']}: {card['target']} of {card['stimulus']}, {card['source']}"))
+    out.print(Text(f"session {card['session_id']}: {card['target']} of {card['stimulus']}"))
+    out.print(Text(str(card["source"])), soft_wrap=True)
     low, _, high = card["repeats"]
-    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {low} to {high} repeats each"))
-    out.print(Text(f"{card['n_bins']} bins; {card['n_units']:,} units: {listed(card['units_per_area'])}"))
+    repeats = f"{low}" if low == high else f"{low} to {high}"
+    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {repeats} repeats each"))
+    bins = "1 bin" if card["n_bins"] == 1 else f"{card['n_bins']} bins"
+    out.print(Text(f"{bins}; {card['n_units']:,} units: {listed(card['units_per_area'])}"))
     out.print(Text(f"dropped units: {listed(card['dropped_units'])}; dropped trials: {listed(card['dropped_trials'])}"))
     if "out" in card:
         out.print(Text(f"wrote {card['out']}"), soft_wrap=True)
@@ -302,7 +305,11 @@ def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
         return
     out = console()
     columns = ("trial", "start_time", "y_true", "y_pred", "confidence", "role")
-    rows = [dict(zip(columns, row, strict=True)) for row in table[list(columns)].itertuples(index=False)]
+    shown = table[list(columns)].assign(
+        start_time=table["start_time"].map("{:.3f}".format),
+        confidence=[_or_dash(value, ".3f") for value in table["confidence"]],
+    )
+    rows = [dict(zip(columns, row, strict=True)) for row in shown.itertuples(index=False)]
     out.print(table_of(rows, "Predictions", columns=columns))
     counts = table["role"].value_counts()
     unseen = table[table["role"].isin(["test", "new"])]

@@ -29,7 +29,8 @@ def print_inspection(found: Mapping[str, Any]) -> None:
 
 
 def _print_session(found: Mapping[str, Any], out: Console) -> None:
-    out.print(Text(f"session {found['session_id']} ({found['session_type'] or 'type not given'}), {found['source']}"))
+    out.print(Text(f"session {found['session_id']} ({found['session_type'] or 'type not given'})"))
+    out.print(Text(str(found["source"])), soft_wrap=True)
     dropped = listed(found["dropped_units"])
     out.print(Text(f"{found['n_units']:,} units, {found['n_spikes']:,} spikes; dropped by filters: {dropped}"))
     out.print(Text(f"units per area: {listed(found['units_per_area'])}"))
