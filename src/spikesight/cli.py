@@ -316,6 +316,9 @@ def main() -> None:
     except SystemExit as end:
         if any(thread.name == READ_AHEAD for thread in threading.enumerate()):
             # It waits for a server, perhaps with the lock of HDF5, which the end of the interpreter would wait for.
+            from multiprocessing.util import _exit_function  # type: ignore[attr-defined]
+
+            _exit_function()  # joblib's semaphores, of which its tracker would complain
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code if isinstance(end.code, int) else 1)
