@@ -121,6 +121,30 @@ def test_a_command_that_is_stopped_while_a_server_is_silent_ends_at_once(bucket:
     assert "start the same command again" in said
 
 
+def test_a_session_is_decoded_while_the_server_of_the_next_is_silent(bucket: FaultServer, tmp_path: Path) -> None:
+    stalled = Fault(stall_after=0, stall_seconds=60)
+    bucket.fail_when = lambda seen: (
+        stalled
+        if seen.method == "GET" and seen.path == path_of(IDS[1]) and "=0-" not in seen.headers["range"]
+        else None
+    )
+    asked = ["--sessions", ",".join(map(str, IDS)), *QUICK_WORDS, "--out", "run"]
+    command = [sys.executable, "-m", "spikesight", "benchmark", *asked]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 25  # the server is given up after 30 s at the earliest
+        while not list((tmp_path / "run" / "parts").glob("*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        finished = list((tmp_path / "run" / "parts").glob("*"))
+        process.send_signal(signal.SIGTERM)
+        try:
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert finished
+    assert process.returncode == 130
+    assert said.rstrip().endswith("(searches: with --resume)")
+
+
 def test_the_command_decodes_public_sessions_as_it_decodes_their_files(
     bucket: FaultServer, files: list[Path], tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import warnings
+from multiprocessing.util import _exit_function  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -327,6 +328,7 @@ def _leave_readers(code: Any) -> None:
     until = time.monotonic() + PATIENCE_AT_THE_END
     while any(thread.name.startswith(READERS) for thread in threading.enumerate()):  # is_alive errs after Ctrl-C
         if time.monotonic() > until:
+            _exit_function()  # the semaphores of worker processes, of which somebody would complain
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code if isinstance(code, int) else int(code is not None))

@@ -128,7 +128,7 @@ class SessionFeed(Mapping[str, xr.Dataset]):
             reading = ahead or self._begin(place)
             found = reading.result()
             self._n_come = number
-            ahead = self._begin(self._places[number]) if number < len(self._places) else None
+            ahead = None
             self._tell.advance(READING, number, len(self._places))
             if isinstance(found, Exception):
                 self.lose(name_of(place), found)
@@ -138,6 +138,8 @@ class SessionFeed(Mapping[str, xr.Dataset]):
                 self.lose(name_of(place), ConfigError(f"it is session {described.session_id} once more; name it once."))
                 continue
             self._keep(located, described)
+            # Not before: what is kept goes through HDF5, whose lock the next reading has while it waits for its server.
+            ahead = self._begin(self._places[number]) if number < len(self._places) else None
             self._current = described
             del found, reading, described  # what is decoded and what is read ahead: no third one
             yield self._current.session_id
