@@ -103,3 +103,9 @@ def test_selecting_a_unit_that_is_not_there_is_our_error():
         without_row.select_units([2])
     with pytest.raises(SpikesightError, match="unique"):
         session.select_units([1, 1])
+
+
+def test_a_session_is_shown_in_one_line():
+    session = dataclasses.replace(make_session({1: [1.0], 2: [2.0]}), stimulus_presentations={"gabors": pd.DataFrame()})
+
+    assert repr(session) == "<Session 1: 2 units; stimuli: gabors>"

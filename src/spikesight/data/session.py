@@ -13,7 +13,7 @@ from spikesight.data.ragged import RaggedArray
 from spikesight.errors import SpikeTimesError, UnitIdsError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """A recording session, with AllenSDK's names, before anything is binned.
 
@@ -86,6 +86,10 @@ class Session:
         if self.units.index.has_duplicates:
             repeated = self.units.index[self.units.index.duplicated()].unique().tolist()
             raise UnitIdsError(f"unit ids must be unique; these occur more than once: {repeated[:10]}.")
+
+    def __repr__(self) -> str:
+        shown = ", ".join(sorted(self.stimulus_presentations)) or "none"
+        return f"<Session {self.session_id}: {len(self.units)} units; stimuli: {shown}>"
 
     def select_units(self, unit_ids: Sequence[int] | NDArray[np.integer]) -> "Session":
         """Keep these units, in this order.
