@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from background import hear_signals
 from servers.dandi_server import DandiServer
 from servers.fault_server import Fault, FaultServer
 from spikesight.cli import app
@@ -113,11 +114,6 @@ def test_a_server_that_refuses_is_told(server: FaultServer) -> None:
     assert done.exit_code == 1
     assert "answers 403" in done.stderr
     assert done.stdout == ""
-
-
-def hear_signals() -> None:
-    """A process that a shell started in the background ignores Ctrl-C, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from background import hear_signals
 from servers.fault_server import Fault, FaultServer, Seen
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.connectivity_config import ConnectivityConfig
@@ -292,7 +293,9 @@ def test_ctrl_c_does_not_wait_for_a_server_that_has_gone_silent(
 
     bucket.fail_when = fault
     command = [sys.executable, "-m", "spikesight", "benchmark", str(IDS[0]), *QUICK_WORDS, "--out", "run"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=hear_signals
+    ) as run:
         try:
             assert silent.wait(60)
             time.sleep(0.5)  # it is inside the read

@@ -103,7 +103,7 @@ forgetful = on_spoilt_files_only(leave_open)
         ("endless", 60, "hang: out of processor time"),
         ("waiting", 2, "hang: no answer"),
         ("greedy", 60, "MemoryError"),
-        ("large", 60, "took [5-8].. MiB"),
+        ("large", 60, "took [78].. MiB"),
         ("dying", 60, "crash: ended with -11"),
         ("curious", 60, "touched a file outside"),
         ("pickled", 60, "pickle.find_class"),
