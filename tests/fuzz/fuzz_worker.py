@@ -2,8 +2,10 @@
 
     python fuzz_worker.py seed folder reader
 
-``folder`` has the folders ``seeds`` and ``outside``; ``reader`` is the function to try, as ``module:function``. Memory
-is limited, and so is processor time per case: the process then dies, and says in stderr where it was.
+``folder`` has the folders ``seeds`` and ``outside``, of which every worker watches a copy of its own: making a case may
+touch what reading it must not, and another worker makes one meanwhile. ``reader`` is the function to try, as
+``module:function``. Memory is limited, and so is processor time per case: the process then dies, and says in stderr
+where it was.
 """
 
 import faulthandler
@@ -12,6 +14,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -56,7 +59,6 @@ def main(seed, folder, reader):
     module, function = reader.split(":")
     read = getattr(importlib.import_module(module), function)
     folder = Path(folder)
-    outside = folder / "outside"
     seeds = {ending: sorted((folder / "seeds").glob(f"*{ending}")) for ending in (".nwb", ".npz", ".nc")}
     warnings.simplefilter("error")
     faulthandler.enable()
@@ -65,9 +67,10 @@ def main(seed, folder, reader):
     faulthandler.register(signal.SIGXCPU, chain=True)
     faulthandler.register(signal.SIGUSR1)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    watch = Watch(outside)
-    print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        outside = Path(shutil.copytree(folder / "outside", Path(scratch) / "outside"))
+        watch = Watch(outside)
+        print(json.dumps({"ready": os.getpid()}), file=answers, flush=True)
         for line in sys.stdin:
             number = int(line)
             limit_time()

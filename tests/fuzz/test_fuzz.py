@@ -72,7 +72,7 @@ def on_spoilt_files_only(reader):
 
 
 def secret_beside(path):
-    return path.parents[1] / "outside" / "secret.bin"
+    return path.parent / "outside" / "secret.bin"
 
 
 def loop(path):
