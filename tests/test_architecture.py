@@ -50,6 +50,7 @@ LAYERS = (
             "connectivity_config",
             "cluster",
             "likeness",
+            "exploration",
         ),
     ),
     ("wandb_tracking",),
