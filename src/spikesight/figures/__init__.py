@@ -5,11 +5,13 @@ from typing import Any
 
 _HOME = {
     "plot_accuracy_per_session": "sessions",
+    "plot_architecture": "flow_chart",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_calibration": "validation",
     "plot_confusion_matrix": "confusion",
     "plot_connectivity_matrix": "connectivity_matrix",
+    "plot_decoder_variants": "variants",
     "plot_edges_in_ccf": "ccf_edges",
     "plot_ground_truth": "ground_truth",
     "plot_lag_histogram": "lag_histogram",
