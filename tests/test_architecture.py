@@ -37,6 +37,7 @@ LAYERS = (
     ("evaluation", "search_folder", "contenders"),
     ("candidates",),
     ("fitting",),
+    ("decoder_chart",),
     ("decoders", "connectivity"),
     ("networks",),
     ("detrending",),

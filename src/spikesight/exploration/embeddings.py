@@ -56,7 +56,12 @@ def embed_units(
 
 
 def embed_trials(
-    dataset: xr.Dataset, *, method: Method = "pca", perplexity: float = 30.0, random_state: int = 0
+    dataset: xr.Dataset,
+    *,
+    method: Method = "pca",
+    perplexity: float = 30.0,
+    most: int | None = None,
+    random_state: int = 0,
 ) -> pd.DataFrame:
     """Place trials in a plane by the counts of all units; labels take no part in it.
 
@@ -66,18 +71,26 @@ def embed_trials(
         Binned trials; each unit's counts are square-rooted (which evens out the variance of counts) and z-scored.
     method, perplexity, random_state
         As for `embed_units`.
+    most
+        Place at most so many trials, evenly spread over the session; all if None. The time that t-SNE takes grows
+        faster than the number of trials.
 
     Returns
     -------
     DataFrame
         One row per trial: ``trial``, ``target``, ``stimulus_block``, ``start_time`` (s), ``x``, ``y``; ``attrs`` as
-        for `embed_units`.
+        for `embed_units`, and ``n_all``, the number of trials there are.
 
     Raises
     ------
     ConfigError, NoTrialsError
         As for `embed_units`.
     """
+    if most is not None and most < 3:
+        raise ConfigError(f"expected to place at least 3 trials, got most={most}.")
+    n_all = dataset.sizes[TRIAL]
+    if most is not None and n_all > most:
+        dataset = dataset.isel({TRIAL: np.linspace(0, n_all - 1, most).round().astype(int)})
     counts = dataset[SPIKE_COUNTS].sum(TIME, dtype=np.int64).transpose(TRIAL, UNIT).to_numpy().astype(np.float64)
     values = np.sqrt(counts)
     spread = values.std(axis=0)
@@ -85,7 +98,7 @@ def embed_trials(
     x, y, labels = _embed(values, method, perplexity, random_state, "trials")
     own = {name: dataset[name].to_numpy() for name in (TRIAL, TARGET, BLOCK, START)}
     table = pd.DataFrame({**own, "x": x, "y": y})
-    table.attrs.update(labels, of="trials")
+    table.attrs.update(labels, of="trials", n_all=n_all)
     return table
 
 

@@ -1,7 +1,7 @@
 """Figures: a tidy frame or a DataArray in, ``ax=None``, the Axes out.
 
-A figure that needs a second axes (a dendrogram beside a matrix, the pupil above running) draws it as an inset of the one
-it is given and returns: ``ax.child_axes[0]``. So every figure fits into one place of any layout.
+A figure that needs a second axes (a dendrogram beside a matrix, the pupil above running) draws it as an inset of the
+one it is given and returns: ``ax.child_axes[0]``. So every figure fits into one place of any layout.
 """
 
 import importlib
@@ -9,12 +9,14 @@ from typing import Any
 
 _HOME = {
     "plot_accuracy_per_session": "sessions",
+    "plot_architecture": "flow_chart",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_bins": "bin_cuts",
     "plot_calibration": "validation",
     "plot_confusion_matrix": "confusion",
     "plot_connectivity_matrix": "connectivity_matrix",
+    "plot_decoder_variants": "variants",
     "plot_edges_in_ccf": "ccf_edges",
     "plot_embedding": "embedding",
     "plot_ground_truth": "ground_truth",

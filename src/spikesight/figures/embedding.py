@@ -66,7 +66,9 @@ def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str
     ax.set_xlabel(plain(table.attrs.get("x_label", "x")))
     ax.set_ylabel(plain(table.attrs.get("y_label", "y")))
     ax.tick_params(colors=SOFT_INK)
-    ax.set_title(f"{len(table):,} {of}", fontsize=9.5, color=SOFT_INK)
+    n_all = int(table.attrs.get("n_all", len(table)))
+    some = "" if n_all == len(table) else f"{len(table):,} of "
+    ax.set_title(f"{some}{n_all:,} {of}", fontsize=9.5, color=SOFT_INK)
     return ax
 
 

@@ -1,5 +1,6 @@
 """How each unit answers to each class."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,7 +73,7 @@ def _mark_areas(ax: "Axes", areas: list[str]) -> None:
         return
     n_units = len(areas)
     edges = [0, *(row for row in range(1, n_units) if areas[row] != areas[row - 1]), n_units]
-    runs = [(areas[first], first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    runs = [(areas[first], first, last) for first, last in pairwise(edges)]
     looks = area_looks(areas)
     strip = ax.inset_axes((-1.5 * _STRIP, 0, _STRIP, 1), sharey=ax)
     for area, first, last in runs:

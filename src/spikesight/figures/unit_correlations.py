@@ -77,8 +77,8 @@ def _draw_areas(ax: "Axes", areas: list[str]) -> None:
     strip.set_axis_off()
     handles = [Patch(color=colour, label=plain(area)) for area, (colour, _) in looks.items()]
     ax.legend(
-        handles=handles, title="area (strip)", loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=min(6, len(handles)),
-        frameon=False, fontsize=8, handlelength=1.0, columnspacing=1.2,
+        handles=handles, title="area (strip)", loc="upper center", bbox_to_anchor=(0.5, -0.06),
+        ncols=min(6, len(handles)), frameon=False, fontsize=8, handlelength=1.0, columnspacing=1.2,
     )  # fmt: skip
 
 
