@@ -39,7 +39,7 @@ def psth(
     margin
         Seconds shown before the start and after the (median) end of a presentation.
     classes
-        Labels to average over; all if None.
+        Labels to average over, in the order in which they are to be shown; all if None.
     areas
         Areas to average over; all if None.
     per_class
@@ -74,12 +74,14 @@ def psth(
     counts = dataset[SPIKE_COUNTS].transpose(UNIT, TRIAL, TIME).to_numpy()
     labels = dataset[TARGET].to_numpy() if per_class else np.full(len(chosen), ALL_CLASSES)
     time = dataset[TIME].to_numpy() + bin_size / 2
+    asked = classes if classes is not None and per_class else sorted(set(labels.tolist()))
+    rows_of = {str(label): labels.astype(str) == str(label) for label in asked}
     tables = []
     for area in shown:
         per_trial = counts[unit_areas == area].mean(axis=0) / bin_size
-        for label in pd.unique(pd.Series(labels)):
-            own = per_trial[labels == label]
-            columns = {TARGET: str(label), AREA: area, TIME: time, **_interval(own, level)}
+        for label, rows in rows_of.items():
+            own = per_trial[rows]
+            columns = {TARGET: label, AREA: area, TIME: time, **_interval(own, level)}
             n_units = int((unit_areas == area).sum())
             tables.append(pd.DataFrame({**columns, "n_trials": len(own), "n_units": n_units}))
     return pd.concat(tables, ignore_index=True)

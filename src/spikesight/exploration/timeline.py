@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from spikesight.data.presentations import number_blocks
+from spikesight.data.presentations import BLOCK_PAUSE, number_blocks
 from spikesight.data.session import Session
 from spikesight.errors import PresentationsError
-from spikesight.schema import START, STOP
+from spikesight.schema import BLOCK, START, STOP
 
 
 def presentation_timeline(session: Session) -> pd.DataFrame:
@@ -34,8 +34,10 @@ def presentation_timeline(session: Session) -> pd.DataFrame:
         if not len(shown):
             continue
         table = shown.sort_values(START, kind="stable")
-        block = number_blocks(table)
         start, stop = table[START].to_numpy(np.float64), table[STOP].to_numpy(np.float64)
+        # Without numbers of blocks, every pause counts: stretches of grey screen have others between them.
+        pauses = np.append(0.0, start[1:] - stop[:-1])
+        block = number_blocks(table) if BLOCK in table else np.cumsum(pauses > BLOCK_PAUSE)
         for number in np.unique(block):
             own = block == number
             rows.append((stimulus, int(number), start[own].min(), stop[own].max(), int(own.sum()), "presentations"))

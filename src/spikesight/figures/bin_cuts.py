@@ -67,6 +67,8 @@ def plot_bins(cuts: pd.DataFrame, ax: "Axes | None" = None, *, spikes: pd.DataFr
     ax.set_xlim(0, float(cuts["right"].max()) * 1000)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel("time from the start of the presentation (ms)")
-    ax.set_ylabel("trial cut into; number: spikes of all units")
+    ax.set_xlabel(
+        "time from the start of the presentation (ms)\nnumber: spikes of all units in the bin; darker: higher rate"
+    )
+    ax.set_ylabel("one trial, cut into")
     return ax

@@ -51,7 +51,8 @@ def plot_units_in_ccf(units: pd.DataFrame, ax: "Axes | None" = None, *, plane: P
     if plane not in _AXES:
         raise ConfigError(f"expected plane='sagittal', 'coronal' or 'horizontal', got {plane!r}.")
     across, down = _AXES[plane]
-    ax = axes_or_new(ax, 6.4, 4.6)
+    wide, high = (float(np.ptp(units[name].to_numpy(float))) for name in (across, down))
+    ax = axes_or_new(ax, 2.6 + 4.0 * float(np.clip((wide + 300) / (high + 300), 0.4, 1.6)), 4.6)
     areas = np.array(area_names(units["area"]))
     for area, (colour, marker) in area_looks(sort_areas(areas.tolist())).items():
         own = units[areas == area]

@@ -21,8 +21,9 @@ _MOST_NAMED: Final = len(PALETTE)
 def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str | None = None) -> "Axes":
     """Draw every row as a point, coloured by one of the columns.
 
-    Up to 8 labels have a colour each. More labels that are numbers share a continuous scale; of more that are text, the
-    7 most frequent have a colour and all others are grey.
+    Up to 8 labels have a colour each. Of more labels, 7 that are evenly spread over all have one, and the others are
+    grey: numbers of scenes have no order that a scale of colours could show. Fractions, such as times, have: they share
+    a continuous scale.
 
     Parameters
     ----------
@@ -53,15 +54,16 @@ def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str
     named = labels.astype(str)
     if named.nunique() <= _MOST_NAMED:
         _scatter_named(ax, table, named, sort_labels(named), size)
-    elif pd.api.types.is_numeric_dtype(labels):
+    elif pd.api.types.is_float_dtype(labels):
         points = ax.scatter(
             table["x"], table["y"], c=labels.to_numpy(float), cmap="viridis", s=size, lw=0, alpha=0.85, rasterized=True
         )
         n_distinct = named.nunique()
         ax.figure.colorbar(points, ax=ax, label=f"{_title(colour)} ({n_distinct} values)", shrink=0.8)
     else:
-        most = named.value_counts(sort=True).index[: _MOST_NAMED - 1].tolist()
-        _scatter_named(ax, table, named, sort_labels(most), size)
+        every = sort_labels(named)
+        chosen = np.unique(np.linspace(0, len(every) - 1, _MOST_NAMED - 1).astype(int))
+        _scatter_named(ax, table, named, [every[place] for place in chosen], size)
     of = str(table.attrs.get("of", "points"))
     ax.set_xlabel(plain(table.attrs.get("x_label", "x")))
     ax.set_ylabel(plain(table.attrs.get("y_label", "y")))

@@ -42,7 +42,7 @@ def plot_presentations(timeline: pd.DataFrame, ax: "Axes | None" = None) -> "Axe
     invalid = timeline[timeline["kind"] == INVALID]
     for number, (start, stop) in enumerate(invalid[["start", "stop"]].itertuples(index=False)):
         ax.axvspan(
-            start, max(stop, start + reach / 500), color=REFERENCE, alpha=0.35, lw=0, zorder=3,
+            start, max(stop, start + reach / 500), color=REFERENCE, alpha=0.6, lw=0, zorder=3,
             label="not to be trusted (invalid times)" if number == 0 else None,
         )  # fmt: skip
     totals = shown.groupby(shown["stimulus"].astype(str))["n_presentations"].sum()

@@ -56,6 +56,8 @@ def plot_probe_map(units: pd.DataFrame, ax: "Axes | None" = None, *, sites: pd.D
         )  # fmt: skip
     counts = units["probe"].astype(str).value_counts()
     ax.set_xticks(range(len(probes)), [f"{plain(probe)}\n{counts[probe]} units" for probe in probes])
+    lowest, highest = ax.dataLim.intervaly
+    ax.set_ylim(lowest - 0.03 * (highest - lowest), highest + 0.03 * (highest - lowest))
     ax.set_xlim(-0.6, len(probes) - 0.4)
     ax.grid(axis="y", color=RULE, lw=0.7)
     ax.set_axisbelow(True)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _GAP: Final = 0.12
 """Room between presentations side by side, as a part of the window of one."""
+_SHORT: Final = 8
+"""Labels up to this length are called a class; longer ones say themselves what they are."""
 _LABEL_HEIGHT: Final = 11.0
 """Points that a label beside the rows takes."""
 
@@ -75,7 +77,7 @@ def plot_raster(
             y = of_group[key].map(place).to_numpy(float)
             ax.vlines(of_group["time"].to_numpy(float) * 1000 + shift, y - 0.42, y + 0.42, color=colour, lw=1.0)
     ax.set_ylim(max(len(place), 1) - 0.5, -0.5)
-    _name_groups(ax, groups, divided=by == "trial")
+    _name_groups(ax, groups, "class" if by == "trial" else "area")
     _name_panels(ax, panels, stop)
     ax.set_xlabel("time from the start of the presentation (ms)")
     ax.set_ylabel(f"{key}s (n = {len(place)})")
@@ -97,7 +99,7 @@ def _panels(spikes: pd.DataFrame, stop: float | None) -> list[tuple[str, pd.Data
     return panels
 
 
-def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", *, divided: bool) -> None:
+def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", heading: str) -> None:
     """Write the name of each group beside its rows, apart from each other where rows are thin."""
     colours = area_colours(groups)
     if not colours:
@@ -111,11 +113,12 @@ def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", *, divided: bool) -
     for number, y in zip(order, at, strict=True):
         name = names[number]
         ax.annotate(
-            plain(name), (1.01, y), xycoords=("axes fraction", "data"), color=colours[name] if not divided else INK,
+            plain(name), (1.01, y), xycoords=("axes fraction", "data"), color=colours[name],
             va="center", fontsize=8.5, annotation_clip=False,
         )  # fmt: skip
-        if divided and bounds[name][0] > 0:
+        if heading == "class" and bounds[name][0] > 0:
             ax.axhline(bounds[name][0] - 0.5, color=RULE, lw=0.8, zorder=0)
+    ax.annotate(heading, (1.01, 1.0), xycoords="axes fraction", color=SOFT_INK, va="bottom", fontsize=8.5)
 
 
 def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop: float | None) -> None:
@@ -129,6 +132,7 @@ def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop
     middle = (stop or 0.0) * 500
     for name, _, shift in panels:
         ax.annotate(
-            plain(name), (shift + middle, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3),
+            plain(name if len(name) > _SHORT else f"class {name}"), (shift + middle, 1.0),
+            xycoords=("data", "axes fraction"), xytext=(0, 3),
             textcoords="offset points", ha="center", fontsize=8.5, color=INK, annotation_clip=False,
         )  # fmt: skip

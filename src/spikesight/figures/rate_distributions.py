@@ -51,14 +51,24 @@ def plot_rate_distributions(rates: pd.DataFrame, ax: "Axes | None" = None) -> "A
         ax.plot(quartiles[[0, 2]], [row, row], color=INK, lw=1.6, zorder=3)
         ax.plot(quartiles[[1]], [row], "|", color=INK, ms=15, mew=2.2, zorder=4)
     ax.set_xscale("log")
+    _write_plain_numbers(ax, float(positive.max()) / floor if positive.size else 1.0)
     ax.set_yticks(range(len(areas)), [f"{plain(area)} ({(named == area).sum()})" for area in areas])
     ax.set_ylim(len(areas) - 0.5, -0.5)
     ax.grid(axis="x", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
-    never = f"; {(rate <= 0).sum()} units never spiked (triangles)" if (rate <= 0).any() else ""
+    never = f"\ntriangles: {(rate <= 0).sum()} units that never spiked" if (rate <= 0).any() else ""
     ax.set_xlabel(f"mean rate (spikes/s), bar: median and quartiles{never}")
     ax.set_ylabel("area (units)")
     return ax
+
+
+def _write_plain_numbers(ax: "Axes", reach: float) -> None:
+    """Write 0.1, 1, 10 rather than powers; 1, 2, 5 where the axis has few decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if reach < 200 else (1.0,)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _spread(n_units: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, plain, sequential, spread_labels
+from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, inset, plain, sequential, spread_labels
 from spikesight.figures.unit_order import area_looks, area_names
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def plot_response_map(responses: xr.DataArray, ax: "Axes | None" = None) -> "Axe
     limit = float(np.quantile(strength, _QUANTILE)) if strength.size and strength.max() > 0 else 1.0
     limit = limit or float(strength.max())
     signed = bool((values < 0).any())
-    ax = axes_or_new(ax, 7.4, 5.2)
+    labels = [plain(label) for label in table["target"].to_numpy()]
+    longest = max(map(len, labels), default=0)
+    ax = axes_or_new(ax, 7.4, 5.2 if longest < 12 else 6.4)
     image = ax.imshow(
         np.ma.masked_invalid(values), cmap=diverging() if signed else sequential(), vmin=-limit if signed else 0,
         vmax=limit, interpolation="nearest", aspect="auto",
     )  # fmt: skip
-    labels = [plain(label) for label in table["target"].to_numpy()]
     places = range(0, n_classes, max(1, -(-n_classes // _MOST_LABELS)))
-    longest = max((len(labels[place]) for place in places), default=0)
     ax.set_xticks(places, [labels[place] for place in places], rotation=90 if longest > 2 else 0)
     ax.tick_params(axis="x", length=2, labelsize=7.5)
     _mark_areas(ax, area_names(table["area"].to_numpy()) if "area" in table.coords else [])
@@ -75,7 +75,7 @@ def _mark_areas(ax: "Axes", areas: list[str]) -> None:
     edges = [0, *(row for row in range(1, n_units) if areas[row] != areas[row - 1]), n_units]
     runs = [(areas[first], first, last) for first, last in pairwise(edges)]
     looks = area_looks(areas)
-    strip = ax.inset_axes((-1.5 * _STRIP, 0, _STRIP, 1), sharey=ax)
+    strip = inset(ax, (-1.5 * _STRIP, 0, _STRIP, 1), sharey=ax)
     for area, first, last in runs:
         strip.bar(0, last - first, 1, first - 0.5, color=looks[area][0], align="edge", lw=0)
     strip.set_xlim(0, 1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from spikesight.errors import DataError
-from spikesight.figures.theme import ACCENT, REFERENCE, RULE, axes_or_new
+from spikesight.figures.theme import ACCENT, REFERENCE, RULE, axes_or_new, inset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def plot_running_and_pupil(behaviour: pd.DataFrame, ax: "Axes | None" = None) ->
     _draw(ax, behaviour, there[0])
     ax.set_xlabel("time in the recording (min)")
     if len(there) == 2:
-        upper = ax.inset_axes((0, 1 - _PART, 1, _PART), sharex=ax)
+        upper = inset(ax, (0, 1 - _PART, 1, _PART), sharex=ax)
         _draw(upper, behaviour, there[1])
         upper.tick_params(axis="x", labelbottom=False, length=0)
         upper.spines[["top", "right", "bottom"]].set_visible(False)

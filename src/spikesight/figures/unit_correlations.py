@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, plain
+from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, inset, plain
 from spikesight.figures.unit_order import area_looks, area_names, sort_areas
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _draw_areas(ax: "Axes", areas: list[str]) -> None:
     if not areas:
         return
     looks = area_looks(sort_areas(areas))
-    strip = ax.inset_axes((-_STRIP * 1.4, 0, _STRIP, 1))
+    strip = inset(ax, (-_STRIP * 1.4, 0, _STRIP, 1))
     strip.imshow(np.array([[to_rgb(looks[area][0])] for area in areas]), aspect="auto", interpolation="nearest")
     strip.set_axis_off()
     handles = [Patch(color=colour, label=plain(area)) for area, (colour, _) in looks.items()]
@@ -89,11 +89,15 @@ def _draw_tree(ax: "Axes", clustered: xr.Dataset) -> None:
 
     merges: NDArray[Any] = clustered["linkage"].to_numpy()
     n_units = clustered.sizes["unit"]
-    tree = ax.inset_axes((-_STRIP * 1.8 - _TREE, 0, _TREE, 1))
+    tree = inset(ax, (-_STRIP * 1.8 - _TREE, 0, _TREE, 1))
     drawn = dendrogram(merges, no_plot=True, get_leaves=True)
     rows = (np.array(drawn["icoord"]) - 5) / 10  # scipy puts leaves at 5, 15, 25 ...
     heights = np.array(drawn["dcoord"])
-    tree.add_collection(LineCollection([*np.stack([heights, rows], axis=-1)], colors=SOFT_INK, linewidths=0.6))
+    tree.add_collection(
+        LineCollection(
+            [*np.stack([heights, rows], axis=-1)], colors=SOFT_INK, linewidths=float(np.clip(90 / n_units, 0.15, 0.7))
+        )
+    )
     tree.set_xlim(1.03 * float(heights.max()) or 1.0, 0)
     tree.set_ylim(n_units - 0.5, -0.5)
     tree.set_yticks([])
