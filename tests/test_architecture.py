@@ -26,7 +26,7 @@ LAYERS = (
     ("report_text",),
     ("report_tuning",),
     ("run_record", "connectivity_record", "kept_sessions"),
-    ("leaderboard",),
+    ("leaderboard", "decoding_results"),
     ("ray_search",),
     ("ray_tune",),
     ("hebo_search",),
