@@ -8,12 +8,15 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "animate_graph": "graph_animation",
+    "plot_accuracy_against": "sizes",
     "plot_accuracy_per_session": "sessions",
     "plot_architecture": "flow_chart",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_bins": "bin_cuts",
     "plot_calibration": "validation",
+    "plot_class_pictures": "class_pictures",
     "plot_confusion_matrix": "confusion",
     "plot_connectivity_matrix": "connectivity_matrix",
     "plot_decoder_variants": "variants",
@@ -22,7 +25,9 @@ _HOME = {
     "plot_ground_truth": "ground_truth",
     "plot_lag_histogram": "lag_histogram",
     "plot_leaderboard": "leaderboard",
+    "plot_learning_curves": "learning",
     "plot_mean_waveforms": "waveforms",
+    "plot_misclassified_trials": "trial_map",
     "plot_optimisation_history": "tuning",
     "plot_parallel_coordinates": "parallel_coordinates",
     "plot_parameter_importance": "tuning",
@@ -32,6 +37,7 @@ _HOME = {
     "plot_psth": "psth",
     "plot_raster": "raster",
     "plot_rate_distributions": "rate_distributions",
+    "plot_reliability": "reliability",
     "plot_response_map": "response_map",
     "plot_running_and_pupil": "running_and_pupil",
     "plot_scene_grid": "scene_grid",

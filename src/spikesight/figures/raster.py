@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
 from spikesight.figures.theme import INK, RULE, SOFT_INK, area_colours, axes_or_new, plain, spread_labels
 
@@ -29,7 +30,8 @@ def plot_raster(
 ) -> "Axes":
     """Draw one tick per spike: units from top to bottom and a colour per area, or trials and a colour per class.
 
-    By unit, presentations of several trials stand side by side, each on its own time, in the order in which they come.
+    By unit, presentations of several trials stand side by side, each on its own time, in the order in which
+    they come in ``spikes`` (a trial without a spike is not there).
     By trial, all units of a trial share its row; trials of one class stand together.
 
     Parameters
@@ -110,15 +112,23 @@ def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", heading: str) -> No
     rows_per_point = len(groups) / (0.8 * 72 * ax.get_window_extent().height / ax.figure.dpi)
     at = spread_labels(centres[order], _LABEL_HEIGHT * rows_per_point, -0.5, len(groups) - 0.5)
     names = list(colours)
+    short, columns = short_labels(names)
     for number, y in zip(order, at, strict=True):
         name = names[number]
         ax.annotate(
-            plain(name), (1.01, y), xycoords=("axes fraction", "data"), color=colours[name],
+            plain(short[number]), (1.01, y), xycoords=("axes fraction", "data"), color=colours[name],
             va="center", fontsize=8.5, annotation_clip=False,
         )  # fmt: skip
         if heading == "class" and bounds[name][0] > 0:
             ax.axhline(bounds[name][0] - 0.5, color=RULE, lw=0.8, zorder=0)
-    ax.annotate(heading, (1.01, 1.0), xycoords="axes fraction", color=SOFT_INK, va="bottom", fontsize=8.5)
+    ax.annotate(
+        f"{heading}{columns and ': '}{plain(columns)}",
+        (1.01, 1.0),
+        xycoords="axes fraction",
+        color=SOFT_INK,
+        va="bottom",
+        fontsize=8.5,
+    )
 
 
 def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop: float | None) -> None:
