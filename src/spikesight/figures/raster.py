@@ -81,7 +81,7 @@ def plot_raster(
     ax.set_ylim(max(len(place), 1) - 0.5, -0.5)
     _name_groups(ax, groups, "class" if by == "trial" else "area")
     _name_panels(ax, panels, stop)
-    ax.set_xlabel("time from the start of the presentation (ms)")
+    ax.set_xlabel("time from the start of the presentation (ms)" if len(panels) < 2 else "time from each start (ms)")
     ax.set_ylabel(f"{key}s (n = {len(place)})")
     ax.tick_params(axis="y", colors=SOFT_INK)
     return ax
@@ -121,14 +121,9 @@ def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", heading: str) -> No
         )  # fmt: skip
         if heading == "class" and bounds[name][0] > 0:
             ax.axhline(bounds[name][0] - 0.5, color=RULE, lw=0.8, zorder=0)
-    ax.annotate(
-        f"{heading}{columns and ': '}{plain(columns)}",
-        (1.01, 1.0),
-        xycoords="axes fraction",
-        color=SOFT_INK,
-        va="bottom",
-        fontsize=8.5,
-    )
+    if heading == "class":
+        title = f"class: {plain(columns)}" if columns else "class"
+        ax.annotate(title, (1.01, 1.0), xycoords="axes fraction", color=SOFT_INK, va="bottom", fontsize=8.5)
 
 
 def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop: float | None) -> None:
@@ -140,9 +135,10 @@ def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop
     names = [text for _ in panels for text in (["0"] if end is None else ["0", str(end)])]
     ax.set_xticks(ticks, names)
     middle = (stop or 0.0) * 500
-    for name, _, shift in panels:
+    short, columns = short_labels([name for name, _, _ in panels])
+    for label, (_, _, shift) in zip(short, panels, strict=True):
         ax.annotate(
-            plain(name if len(name) > _SHORT else f"class {name}"), (shift + middle, 1.0),
-            xycoords=("data", "axes fraction"), xytext=(0, 3),
-            textcoords="offset points", ha="center", fontsize=8.5, color=INK, annotation_clip=False,
+            plain(f"class {label}" if len(label) <= _SHORT and not columns else label), (shift + middle, 1.0),
+            xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5,
+            color=INK, annotation_clip=False,
         )  # fmt: skip
