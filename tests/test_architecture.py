@@ -51,6 +51,7 @@ LAYERS = (
             "connectivity_config",
             "cluster",
             "likeness",
+            "exploration",
         ),
     ),
     ("wandb_tracking",),
