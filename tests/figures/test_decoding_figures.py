@@ -206,14 +206,14 @@ def _trials(n_classes: int) -> pd.DataFrame:
 
 
 def test_wrong_trials_of_few_classes_have_the_colour_of_what_they_were_taken_for() -> None:
-    ax = figures.plot_misclassified_trials(_trials(4), axes_are="PCA")
+    ax = figures.plot_misclassified_trials(_trials(4), axes_are=("t-SNE 1 (no unit)", "t-SNE 2 (no unit)"))
     assert ax.get_title(loc="left") == "6 of 40 test trials decoded wrongly"
     dots = sum(len(points.get_offsets()) for points in ax.collections[:4])
     crosses = [len(points.get_offsets()) for points in ax.collections[4:8]]
     assert (dots, crosses) == (40, [1, 2, 2, 1])
     colours = [tuple(points.get_facecolor()[0][:3]) for points in ax.collections[:4]]
     assert [tuple(points.get_edgecolor()[0][:3]) for points in ax.collections[4:8]] == colours
-    assert ax.get_xlabel().startswith("PCA")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
 
 
 def test_wrong_trials_of_many_classes_lead_to_the_class_they_were_taken_for() -> None:

@@ -18,7 +18,7 @@ _RIGHT: Final = "#a8c9df"
 
 
 def plot_misclassified_trials(
-    trials: pd.DataFrame, ax: "Axes | None" = None, *, axes_are: str = "embedding", most_named: int = 12
+    trials: pd.DataFrame, ax: "Axes | None" = None, *, axes_are: tuple[str, str] = ("x", "y"), most_named: int = 12
 ) -> "Axes":
     """Draw test trials where an embedding puts them, and mark those that were decoded wrongly.
 
@@ -34,7 +34,7 @@ def plot_misclassified_trials(
     ax
         Where to draw; a new figure if None.
     axes_are
-        What the two dimensions are, for the axes: "t-SNE", "PCA".
+        What the two dimensions are, for the axes.
     most_named
         With more than eight classes: of how many wrong trials, evenly spread over all of them, it is said what they
         were taken for.
@@ -64,8 +64,8 @@ def plot_misclassified_trials(
     else:
         _draw_with_lines(table, right, size, most_named, ax)
     ax.set_title(f"{(~right).sum()} of {len(table)} test trials decoded wrongly", fontsize=10, loc="left")
-    ax.set_xlabel(f"{plain(axes_are)}, first dimension (no units)")
-    ax.set_ylabel(f"{plain(axes_are)}, second dimension (no units)")
+    ax.set_xlabel(plain(axes_are[0]))
+    ax.set_ylabel(plain(axes_are[1]))
     ax.set_xticks([])
     ax.set_yticks([])
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
