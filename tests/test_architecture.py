@@ -46,7 +46,7 @@ LAYERS = (
     ("evaluation", "search_folder", "contenders"),
     ("candidates",),
     ("fitting",),
-    ("decoders", "connectivity"),
+    ("decoders", "connectivity", "receptive_fields"),
     ("networks",),
     ("detrending",),
     (
