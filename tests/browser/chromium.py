@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,13 @@ class OpenedPage:
         """Nothing was complained of, and nothing was asked for."""
         assert self.complaints == []
         assert self.requests == []
+
+    def wait_until(self, expression: str, seconds: float = 30) -> None:
+        """Wait until an expression is true. (The pages' policy forbids Playwright's own way, which evaluates text.)"""
+        until = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < until, f"still not so after {seconds} s: {expression}"
+            self.page.wait_for_timeout(30)
 
     def width_of_content(self) -> int:
         return int(self.page.evaluate("document.documentElement.scrollWidth"))
