@@ -8,6 +8,7 @@ from example_run import write_run
 from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
 from spikesight.report import render, write_report
+from spikesight.report_numbers import points
 from spikesight.run_record import read_run
 
 
@@ -33,7 +34,7 @@ def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
 def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
     markup = markup_of(render(record))
-    board = markup[markup.index('<table class="board">') : markup.index("</table>")]
+    board = markup[markup.index('<table class="board"') : markup.index("</table>")]
     assert board.count("<tr") == 1 + len(record.per_session)
     for row in record.per_session.itertuples():
         assert f"{100 * row.accuracy:.1f}" in board
@@ -44,12 +45,12 @@ def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> N
 def test_the_table_holds_the_difference_of_every_row_to_the_best(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
     board = markup_of(render(record)).replace("\N{MINUS SIGN}", "-")
-    assert '<th scope="col" class="n">minus best [95 %]</th>' in board
+    assert '<th scope="col" data-key="minus" class="n">minus best [95 %]</th>' in board
     names = ["minus_best", "minus_best_low", "minus_best_high"]
     differences = 100 * record.per_session[names].dropna().to_numpy()
     assert len(differences) == len(record.per_session) - 1
     for values in differences:
-        assert "{:+.1f} [{:+.1f}, {:+.1f}]".format(*values) in board
+        assert "{} [{}, {}]".format(*map(points, values / 100)).replace("\N{MINUS SIGN}", "-") in board
 
 
 def test_the_card_says_what_was_left_out_and_why(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
 def test_confusion_matrices_beyond_the_budget_are_left_out_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.report.MOST_CONFUSION_CELLS", 150)
+    monkeypatch.setattr("spikesight.report_confusion.MOST_CELLS", 150)
     page = render(read_run(write_run(tmp_path / "run")))
     confusion = data_of(page)["sessions"][0]["confusion"]
     assert len(confusion["rows"]) + confusion["left_out"] == 8
@@ -93,7 +94,7 @@ def test_several_sessions_have_a_mean_leaderboard_and_a_chooser(tmp_path: Path) 
     page = render(read_run(write_run(tmp_path / "run", n_sessions=3)))
     assert "Leaderboard, mean over 3 sessions" in page
     assert re.findall(r'<option value="(\d)">session \d', page) == ["0", "1", "2"]
-    assert [row["n_sessions"] for row in data_of(page)["overSessions"]] == [3] * 8
+    assert [row["n_sessions"] for row in data_of(page)["groups"][0]["overSessions"]] == [3] * 8
 
 
 def test_failed_cells_are_named(tmp_path: Path) -> None:

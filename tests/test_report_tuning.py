@@ -35,7 +35,7 @@ def test_a_run_without_candidates_has_no_trace_of_the_section(tmp_path: Path) ->
     markup = re.sub(r"<style>.*?</style>", "", markup_of(page), flags=re.DOTALL)
     for word in ("Tuning", "searched", "inner accuracy", "candidates.parquet", 'data-plot="history"'):
         assert word not in markup
-    assert set(data_of(page)) == {"theme", "sessions", "overSessions"}
+    assert set(data_of(page)) == {"theme", "groups", "sessions"}
     assert "tuning" not in data_of(page)["sessions"][0]
     assert "const drawTuning" not in page
 

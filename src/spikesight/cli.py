@@ -259,16 +259,18 @@ def simulate(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark or a connectivity fit.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file to write; report.html in the run directory.")] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories of benchmarks or connectivity fits, on one page."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; of a single run: report.html in the run directory.")
+    ] = None,
 ) -> None:
-    """Write the report page of a run again."""
-    from spikesight.connectivity_record import holds_connectivity
-    from spikesight.connectivity_report import write_connectivity_report
+    """Write the report page of a run again, or one page of several runs."""
     from spikesight.report import write_report
 
-    write = write_connectivity_report if holds_connectivity(run) else write_report
-    typer.echo(write(run, out).resolve())
+    typer.echo(write_report(runs, out).resolve())
 
 
 @app.command()

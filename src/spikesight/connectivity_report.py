@@ -1,7 +1,7 @@
 """The page of a connectivity estimate: who drives whom, how sure that is, and how it was found."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,13 +52,7 @@ def render(record: ConnectivityRecord) -> str:
         "connectivity.html",
         "connectivity.js",
         _page_data(record, order.ids, order.areas) if interactive else {"theme": _theme()},
-        {
-            "count": lambda value: f"{int(value):,}".replace(",", "\u202f"),
-            "number": _number,
-            "whole": lambda value: "-" if _unknown(value) else f"{value:,.0f}".replace(",", "\u202f"),
-            "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
-            "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
-        },
+        FILTERS,
         title=headline(record)["question"],
         headline=headline(record),
         interactive=interactive,
@@ -75,6 +69,18 @@ def render(record: ConnectivityRecord) -> str:
         provenance=provenance_rows(record.provenance),
         config=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
     )
+
+
+def connectivity_section(record: ConnectivityRecord) -> dict[str, Any]:
+    """Collect what a page with several panels shows of an estimate.
+
+    Returns
+    -------
+    dict
+        Values of the template ``connectivity_panel.html``, where it is called ``panel``; ``drawn``, JSON-able, is what
+        ``connectivity_panel.js`` draws.
+    """
+    return {"headline": headline(record), "drawn": {}}
 
 
 def headline(record: ConnectivityRecord) -> dict[str, str]:
@@ -215,3 +221,13 @@ def _unknown(value: float | None) -> bool:
 
 def _number(value: float) -> str:
     return "-" if _unknown(value) else f"{value:.3g}".replace("-", "\u2212")
+
+
+FILTERS: Final[Mapping[str, Callable[..., object]]] = {
+    "count": lambda value: f"{int(value):,}",
+    "number": _number,
+    "whole": lambda value: "-" if _unknown(value) else f"{value:,.0f}",
+    "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
+    "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
+}
+"""Filters of the templates."""

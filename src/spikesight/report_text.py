@@ -34,7 +34,9 @@ def headline(record: RunRecord) -> dict[str, str]:
     if ranked.empty:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
     best = ranked.iloc[0]
-    mean = "" if record.over_sessions is None else f", on the mean over {len(record.cards)} sessions,"
+    several = len(record.cards) > 1
+    alone = f" of session {best['session']}" if several and record.over_sessions is None else ""
+    mean = alone if record.over_sessions is None else f", on the mean over {len(record.cards)} sessions,"
     constants = _HEADLINE.get(str(best["selection"]), "its default constants")
     interval = f"{100 * best['low']:.1f} to {_percent(best['high'])}"
     return {

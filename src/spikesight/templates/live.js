@@ -92,7 +92,7 @@
     return {
       controls: new Map(controls(page).filter((one) => one.id).map((one) => [one.id, one.type === "checkbox" ? one.checked : one.tagName === "SELECT" ? one.selectedOptions[0]?.textContent : one.value])),
       open: new Map([...page.querySelectorAll("details")].map((one, place) => [`${one.querySelector("summary")?.textContent}|${place}`, one.open])),
-      sorted: [...page.querySelectorAll("th[aria-sort]")].map((one) => one.getAttribute("aria-sort")),
+      sorted: [...page.querySelectorAll("table[data-sortable] th[aria-sort]")].map((one) => [one.closest("table").dataset.sortable, one.dataset.key, one.getAttribute("aria-sort")]),
       focus: page.activeElement?.id ?? "",
       scroll: frame.contentWindow.scrollY,
       above: above && [named(headings, above), above.getBoundingClientRect().top],
@@ -122,11 +122,10 @@
       const open = kept.open.get(`${one.querySelector("summary")?.textContent}|${place}`);
       if (open !== undefined) one.open = open;
     });
-    [...page.querySelectorAll("th[aria-sort]")].forEach((one, place) => {
-      const wanted = kept.sorted[place];
-      if (!wanted || wanted === "none") return;
-      for (let press = 0; press < 2 && one.getAttribute("aria-sort") !== wanted; press += 1) one.querySelector("button")?.click();
-    });
+    for (const [kind, key, wanted] of kept.sorted) {
+      const head = [...page.querySelectorAll("table[data-sortable] th")].find((one) => one.closest("table").dataset.sortable === kind && one.dataset.key === key);
+      for (let press = 0; head && press < 2 && head.getAttribute("aria-sort") !== wanted; press += 1) head.querySelector("button")?.click();
+    }
     const headings = heading(page);
     const above = kept.above && headings.find((one) => named(headings, one) === kept.above[0]);
     const place = above ? above.getBoundingClientRect().top + frame.contentWindow.scrollY - kept.above[1] : kept.scroll;
