@@ -230,12 +230,28 @@ def predict(
 @app.command()
 def decoders(
     name: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Say more of these.")] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the network NAME, or all that can be made of graphs, as a flow chart: .svg, .png, .pdf."
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
     from spikesight import terminal
     from spikesight.decoders import registry
 
+    if chart is not None:
+        from spikesight.decoder_chart import draw_decoder_chart
+
+        if name and len(name) > 1:
+            raise typer.BadParameter(
+                "give one NAME to draw, or none for all that graph decoders may be", param_hint="NAME"
+            )
+        drawn = draw_decoder_chart(name[0] if name else None, chart).resolve()
+        terminal.print_json({"chart": str(drawn)}) if json else typer.echo(drawn)
+        return
     found = {one: registry.spec(one) for one in name or registry.names()}
     terminal.print_decoders(found, registry.broken(), details=bool(name), as_json=json)
 

@@ -75,7 +75,7 @@ def render(records: Record | Sequence[Record]) -> str:
     links = [record for record in given if isinstance(record, ConnectivityRecord)]
     names = run_names([record.path for record in given])
     sessions = _sessions(pools)
-    connectivity = [connectivity_report.connectivity_section(record) for record in links]
+    connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)
     own = ["tuning.js"] if any(session["tuning"] for session in sessions) else []
     own += ["connectivity_panel.js"] if links else []
