@@ -1,12 +1,11 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from example_run import write_run
-from page_reading import EVIL, data_of, markup_of, opened
+from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
 from spikesight.report import render, write_report
 from spikesight.report_numbers import points
@@ -167,40 +166,3 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="cannot write the report"):
         write_report(run, tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "run"]
-
-
-def test_a_browser_draws_every_panel_without_network_or_complaint(tmp_path: Path, browser: Any) -> None:
-    page, heard = opened(browser, write_report(write_run(tmp_path / "run")))
-    drawn = page.eval_on_selector_all(".js-plotly-plot", "plots => plots.length")
-    assert drawn == 4 + 4  # leaderboard, rates, confusion, classes; a raster of each of four classes
-    assert page.locator('[data-plot="leaderboard"] .point').count() >= 8
-    page.select_option('[data-choose="decoder"]', label="svc-linear (default)")
-    page.select_option('[data-choose="repeat"]', label="3")
-    page.wait_for_timeout(200)
-    assert heard == []
-    page.close()
-
-
-def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, browser: Any) -> None:
-    run = write_run(
-        tmp_path / "run", n_sessions=2, stimulus=EVIL, area=EVIL, label=f"{EVIL}{{}}", session=f"{EVIL} {{}}"
-    )
-    page, heard = opened(browser, write_report(run))
-    assert page.locator("img").count() == 0
-    assert EVIL in page.locator("h1").inner_text()
-    page.select_option("#session", "1")
-    page.wait_for_timeout(200)
-    assert page.locator("article:visible .session-name").inner_text() == f"Session {EVIL} 1"
-    assert heard == []
-    page.close()
-
-
-def test_a_window_made_as_narrow_as_a_phone_neither_scrolls_sideways_nor_overlaps(tmp_path: Path, browser: Any) -> None:
-    page, heard = opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")))
-    page.set_viewport_size({"width": 380, "height": 800})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 380
-    heights = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
-    assert all(drawn <= room + 1 for drawn, room in page.eval_on_selector_all(".js-plotly-plot", heights))
-    assert heard == []
-    page.close()

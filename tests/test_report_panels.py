@@ -101,13 +101,15 @@ def test_calibration_of_a_decoder_that_is_too_sure() -> None:
     [found] = calibration_panel(pd.concat([trials, silent]), "a", table)
     assert found["decoder"] == "mlp"
     assert found["error"] == pytest.approx(0.3)
-    assert found["levels"] == [[0.9, 0.6, 10]]
+    [[sure, right, low, high, n]] = found["levels"]
+    assert (sure, right, n) == (0.9, 0.6, 10)
+    assert low < 0.6 < high
 
 
 def test_full_confidence_is_in_the_last_level() -> None:
-    trials = pd.DataFrame({"session": "a", "decoder": "x", "selection": "default", "confidence": [1.0, 0.0]})
+    trials = pd.DataFrame({"session": "a", "decoder": "x", "selection": "default", "confidence": [1.0000001, 0.0]})
     [found] = calibration_panel(trials.assign(correct=[True, False]), "a", trials.head(1))
-    assert found["levels"] == [[0.0, 0.0, 1], [1.0, 1.0, 1]]
+    assert [[*level[:2], level[4]] for level in found["levels"]] == [[0.0, 0.0, 1], [1.0, 1.0, 1]]
     assert found["error"] == 0
 
 

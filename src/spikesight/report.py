@@ -86,7 +86,7 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
     sessions = _sessions(pools, pictures=images is not None)
     pictures = {} if images is None else thumbnails(images, _frames(sessions))
     bins = against_bins(pools)
-    connectivity = [connectivity_report.connectivity_section(record) for record in links]
+    connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)
     own = ["tuning.js"] if any(session["tuning"] for session in sessions) else []
     own += ["connectivity_panel.js"] if links else []

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spikesight.decoding_results.reliability import calibration_error, reliability
+
 MOST_EPOCHS: Final = 150
 """Epochs of one curve; of longer ones evenly spread epochs are drawn."""
-N_LEVELS: Final = 10
-"""Levels of confidence, equally wide."""
 _CURVES: Final = ("loss", "valid_loss", "accuracy", "valid_accuracy")
 
 
@@ -69,39 +69,30 @@ def calibration_panel(predictions: pd.DataFrame, session: str, table: pd.DataFra
     -------
     list of dict
         Of each decoder and selection with confidences: ``n_trials``, ``confidence`` and ``accuracy`` (means over them),
-        ``error`` (expected calibration error: the mean distance of the two over levels, weighed by trials; Guo et al.
-        2017), and ``levels`` ([mean confidence, accuracy, trials] of each level that has trials).
+        ``error`` (`spikesight.decoding_results.reliability.calibration_error`), and ``levels``: mean confidence,
+        accuracy, bounds of its interval and trials of each level of confidence that has trials.
     """
     if "confidence" not in predictions:
         return []
     own = predictions[(predictions["session"].astype(str) == session) & predictions["confidence"].notna()]
+    own = own.assign(confidence=own["confidence"].clip(0, 1))  # sums of probabilities may exceed 1 by rounding
     by_row = dict(iter(own.groupby(["decoder", "selection"], sort=False)))
+    levels = dict(iter(reliability(own).groupby(["decoder", "selection"], sort=False)))
     found = []
-    for decoder, selection in table[["decoder", "selection"]].itertuples(index=False):
-        if (decoder, selection) not in by_row:
+    for key in table[["decoder", "selection"]].itertuples(index=False, name=None):
+        if key not in by_row:
             continue
-        trials = by_row[decoder, selection]
-        confidence, correct = trials["confidence"].to_numpy(float), trials["correct"].to_numpy(float)
-        levels, error = _levels(confidence, correct)
+        trials, measured = by_row[key], levels[key]
+        rows = measured[["confidence", "accuracy", "low", "high"]].round(4).to_numpy().tolist()
         found.append(
             {
-                "decoder": str(decoder), "selection": str(selection), "n_trials": len(trials),
-                "confidence": float(confidence.mean()), "accuracy": float(correct.mean()),
-                "error": error, "levels": levels,
+                "decoder": str(key[0]), "selection": str(key[1]), "n_trials": len(trials),
+                "confidence": float(trials["confidence"].mean()), "accuracy": float(trials["correct"].mean()),
+                "error": calibration_error(measured),
+                "levels": [[*row, int(n)] for row, n in zip(rows, measured["n"], strict=True)],
             }
         )  # fmt: skip
     return found
-
-
-def _levels(confidence: NDArray[np.float64], correct: NDArray[np.float64]) -> tuple[list[list[float]], float]:
-    level = np.minimum((confidence * N_LEVELS).astype(int), N_LEVELS - 1)
-    n = np.bincount(level, minlength=N_LEVELS)
-    there = n > 0
-    mean = np.bincount(level, confidence, N_LEVELS)[there] / n[there]
-    right = np.bincount(level, correct, N_LEVELS)[there] / n[there]
-    error = float((n[there] * np.abs(mean - right)).sum() / n.sum())
-    rows = zip(mean, right, n[there], strict=True)
-    return [[round(float(a), 4), round(float(b), 4), int(c)] for a, b, c in rows], error
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

@@ -21,8 +21,8 @@ const training = (() => {
     const traces = rows.map((row, at) => ({
       type: "scatter", mode: "lines+markers", name: `${short(row.decoder, 20)} (${row.selection})`, x: row.levels.map((level) => level[0]), y: row.levels.map((level) => level[1]),
       line: { color: palette[at % palette.length], width: 1.8, dash: DASHES[Math.floor(at / palette.length) % DASHES.length] },
-      marker: { size: row.levels.map((level) => 5 + 9 * Math.sqrt(level[2] / row.n_trials)) }, hoverinfo: "text",
-      hovertext: row.levels.map(([sure, right, n]) => `<b>${plain(row.decoder)}</b> (${row.selection})<br>confidence ${percent(sure)}<br>right ${percent(right)} of ${whole(n)} trials`),
+      marker: { size: row.levels.map((level) => 5 + 9 * Math.sqrt(level[4] / row.n_trials)) }, hoverinfo: "text",
+      hovertext: row.levels.map(([sure, right, low, high, n]) => `<b>${plain(row.decoder)}</b> (${row.selection})<br>confidence ${percent(sure)}<br>right ${percent(right)} of ${whole(n)} trials [${percent(low)}, ${percent(high)}]`),
     }));
     draw(place, traces, {
       height: narrow() ? 460 : 480, margin: { l: 60, r: 16, t: 16, b: 60 + 20 * Math.ceil((rows.length + 1) / (narrow() ? 1 : 3)) }, hovermode: "closest", showlegend: true, legend: BELOW,
