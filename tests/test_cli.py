@@ -22,7 +22,7 @@ from spikesight.cli import app
 from spikesight.decoders import registry
 
 COMMANDS = (
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
+    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "serve", "demo", "tune", "slurm"),
     *("sessions", "fetch"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")

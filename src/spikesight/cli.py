@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
+from spikesight import connectivity_cli, fetch_cli, figures_cli, serve_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -64,6 +64,7 @@ app.command()(tune_cli.tune)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
 app.command()(figures_cli.figures)
+app.command()(serve_cli.serve)
 
 
 def _version(wanted: bool) -> None:
@@ -275,16 +276,26 @@ def simulate(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark or a connectivity fit.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file to write; report.html in the run directory.")] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories of benchmarks or connectivity fits, on one page."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; of a single run: report.html in the run directory.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The images that were shown: small pictures of them beside the classes.")
+    ] = None,
 ) -> None:
-    """Write the report page of a run again."""
-    from spikesight.connectivity_record import holds_connectivity
-    from spikesight.connectivity_report import write_connectivity_report
+    """Write the report page of a run again, or one page of several runs."""
     from spikesight.report import write_report
 
-    write = write_connectivity_report if holds_connectivity(run) else write_report
-    typer.echo(write(run, out).resolve())
+    pictures = None
+    if images is not None:
+        from spikesight.data.images import read_images
+
+        pictures = read_images(images)
+    typer.echo(write_report(runs, out, pictures).resolve())
 
 
 @app.command()

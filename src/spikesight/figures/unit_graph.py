@@ -75,7 +75,7 @@ def plot_unit_graph(
         title = chosen.said
     else:
         drawn = np.unique(ends)
-        places = _by_force(len(order.ids), ends)
+        places = force_places(len(order.ids), ends)
         alone = len(order.ids) - len(drawn)
         left_out = f"\n{alone} of {len(order.ids)} units have no such edge and are not drawn" if alone else ""
         title = f"{chosen.said}{left_out}"
@@ -97,8 +97,21 @@ def plot_unit_graph(
     return ax
 
 
-def _by_force(n_units: int, ends: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return places of the units that have an edge, (n_units, 2), NaN for others: groups of joined units in rows."""
+def force_places(n_units: int, ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Lay out units that edges pull together, groups of joined units in rows.
+
+    Parameters
+    ----------
+    n_units
+        How many there are.
+    ends
+        The units of every edge, the strongest edge first, shape (n_edges, 2).
+
+    Returns
+    -------
+    ndarray
+        Shape (n_units, 2); NaN for units without an edge.
+    """
     import networkx as nx
 
     graph: Any = nx.Graph()
