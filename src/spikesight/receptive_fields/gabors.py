@@ -161,7 +161,7 @@ def _shown(dataset: xr.Dataset) -> _Shown:
         place = int(times.argmin())
         raise TooFewRepeatsError(
             f"expected at least two presentations at every place, x={columns[place % len(columns)]:g} "
-            f"y={rows[place // len(columns)]:g} has {times.min()} ({int((times < 2).sum())} of {len(times)} places have "
-            "too few)."
+            f"y={rows[place // len(columns)]:g} has {times.min()} ({int((times < 2).sum())} of {len(times)} places "
+            "have too few)."
         )
     return _Shown(columns, rows, places.astype(np.intp), kept)
