@@ -38,6 +38,7 @@ LAYERS = (
     ("candidates",),
     ("fitting",),
     ("decoders", "connectivity"),
+    ("encoders",),
     ("networks",),
     ("detrending",),
     (

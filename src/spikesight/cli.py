@@ -152,6 +152,13 @@ def benchmark(
     decoders: Annotated[
         str | None, typer.Option(help=f"Names, see `spikesight decoders`. {options.default_of('decoders')}")
     ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What stands in front of the decoders, in rows beside theirs: pca, factor-analysis, autoencoder, vae, "
+            "or a transformer's path (sklearn.decomposition:FastICA). Several: give it again. Default: none."
+        ),
+    ] = None,
     selection: Annotated[
         str | None, typer.Option(help=f"tuned, searched, default or several. {options.default_of('selection')}")
     ] = None,
@@ -202,6 +209,7 @@ def benchmark(
     units = {"areas": options.names(areas, several=True), "quality": quality, "running": running}
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
     terms["controls"] = options.names(control, several=True)
+    terms["encoders"] = options.names(",".join(encoder), several=True) if encoder else None
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
     execution = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}

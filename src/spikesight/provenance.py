@@ -36,7 +36,7 @@ END_SIZE: Final = 1024**2
 
 DECIDES_NUMBERS: Final = (
     *("evaluation.py", "fitting.py", "candidates.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
-    *("data/timeline.py", "decoders/*.py", "networks/*.py"),
+    *("data/timeline.py", "decoders/*.py", "encoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
 DECIDES_TRIALS: Final = (
