@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
+from spikesight import attribution_cli, connectivity_cli, fetch_cli, sessions_cli, tune_cli
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -28,7 +28,7 @@ HOW_TO_RESUME = {
     "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
     "fetch": "; start the same command again to go on at the byte it had",
-    **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
+    **dict.fromkeys(("connectivity", "demo", "attribution"), "; start the same command again to resume"),
 }
 """What a command that was stopped tells, by its name."""
 
@@ -61,6 +61,7 @@ app = typer.Typer(
 
 app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
+app.command()(attribution_cli.attribution)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
 

@@ -4,7 +4,9 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "plot_ablation_curves": "ablation",
     "plot_accuracy_per_session": "sessions",
+    "plot_area_ablation": "ablation",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_calibration": "validation",
@@ -21,6 +23,7 @@ _HOME = {
     "plot_raster": "raster",
     "plot_tuned_against_default": "tuning_gain",
     "plot_unit_graph": "unit_graph",
+    "plot_unit_importance": "unit_importance",
     "plot_validation_curve": "validation",
     "plot_validation_scores": "validation",
 }
