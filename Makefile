@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SOURCES := src tests benchmarks docs examples
 # Two pytest workers with one BLAS thread each beat one worker with two.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-slow test-allensdk test-hebo check format clean
+.PHONY: help demo docs notebooks test test-slow test-allensdk test-hebo check format clean
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -21,6 +22,12 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)          ## simulate a session, decode it, write report.html (under 2 minutes)
 	$(BIN)/spikesight demo
+
+docs: $(STAMP)          ## the documentation site, in build/docs (about four minutes; the second time one)
+	$(BIN)/python -m sphinx -b html -W --keep-going docs build/docs
+
+notebooks: $(STAMP)     ## run the scripts of examples/ and keep them as notebooks with their pictures
+	$(BIN)/python examples/make_notebooks.py
 
 test: $(STAMP)          ## the test suite (under 12 minutes on 2 cores)
 	$(BIN)/python -m pytest -n 2 -m "not slow and not allensdk and not hebo"
@@ -74,13 +81,13 @@ test-hebo:              ## searches by HEBO; storage and benchmark on the oldest
 	fi
 
 check: $(STAMP)         ## format, lint, types
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check --no-cache src tests benchmarks
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check --no-cache $(SOURCES)
 	$(BIN)/mypy
 
 format: $(STAMP)        ## rewrite the sources in the project's format
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
 
 clean:           ## remove the environments and caches
-	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache build dist src/*.egg-info
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache build dist docs/generated docs/gallery docs/examples src/*.egg-info

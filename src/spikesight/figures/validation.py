@@ -108,6 +108,8 @@ def plot_calibration(means: pd.DataFrame, level: int = 5, ax: "Axes | None" = No
     ax
         Where to draw; None: a new figure.
     """
+    from matplotlib.ticker import MaxNLocator
+
     column = f"false_positives_{level}pct"
     rows = means.dropna(subset=[column])
     methods, kinds = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["network"]))
@@ -127,6 +129,7 @@ def plot_calibration(means: pd.DataFrame, level: int = 5, ax: "Axes | None" = No
     ax.set_yticks(range(len(methods)), [plain(name) for name in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.set_xlim(left=0)
+    ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # no ticks at 2.5 %, which would read 2 %
     write_percent(ax, "x")
     ax.set_xlabel(f"pairs without an edge with p below {level} % (dashed: what it promises)")
     ax.grid(axis="x", color=RULE, lw=0.7)

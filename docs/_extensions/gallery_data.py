@@ -1,0 +1,124 @@
+"""What the pictures of the gallery show: simulated sessions and small runs on them, made once per build folder.
+
+Everything is in ``build/gallery_data``, or where ``SPIKESIGHT_GALLERY_DATA`` says. Runs resume, so a second build finds
+them finished.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FOLDER = Path(__file__).parents[2] / "build" / "gallery_data"
+DECODERS = ("fa-lda", "lda", "ridge", "poisson-bayes")
+BEST = "fa-lda"
+
+
+def folder() -> Path:
+    """Return the folder of sessions and runs."""
+    path = Path(os.environ.get("SPIKESIGHT_GALLERY_DATA", FOLDER))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@cache
+def session_file(seed: int = 0) -> Path:
+    """Simulate a session of the preset ``demo``: 150 units, 118 scenes and the blank, 12 times each."""
+    from spikesight.demo import save_simulation
+
+    path = folder() / f"session_{seed}.nwb"
+    if not path.exists():
+        save_simulation("demo", seed, path)
+    return path
+
+
+@cache
+def session(seed: int = 0) -> Any:
+    """Read a simulated session."""
+    import spikesight as ss
+
+    return ss.read_session(session_file(seed))
+
+
+@cache
+def trials() -> Any:
+    """Presentations of natural scenes."""
+    import spikesight as ss
+
+    return ss.select_trials(session(), "natural_scenes")
+
+
+@cache
+def counts() -> Any:
+    """Spike counts of these presentations in one bin."""
+    import spikesight as ss
+
+    return ss.bin_spikes(trials(), n_bins=1)
+
+
+@cache
+def benchmark() -> Any:
+    """Decode three sessions: four decoders as they come, three folds."""
+    import spikesight as ss
+
+    asked = {"decoders": DECODERS, "selection": ("default",), "n_splits": 3}
+    sources = tuple(session_file(seed) for seed in range(3))
+    run = ss.run_benchmark(ss.BenchmarkConfig(sources=sources, out=folder() / "benchmark", **asked))
+    return ss.read_run(run)
+
+
+def predictions(decoder: str = BEST) -> pd.DataFrame:
+    """Test trials of one decoder in the first session."""
+    found = benchmark()
+    own = (found.predictions["decoder"] == decoder) & (
+        found.predictions["session"] == found.predictions["session"].iloc[0]
+    )
+    return found.predictions[own]
+
+
+@cache
+def search() -> Any:
+    """Search the constants of ``mlp`` on the units of VISp: twelve candidates in each of two outer folds."""
+    import spikesight as ss
+
+    left = dict.fromkeys(("max_epochs", "weight_decay", "label_smoothing", "noise_factors"))  # None: not searched
+    settings = ss.TuningConfig(candidates=12, space={"mlp": left})
+    asked = {"decoders": ("mlp",), "selection": ("searched", "default"), "n_splits": 2, "areas": ("VISp",)}
+    config = ss.BenchmarkConfig(sources=(session_file(),), tuning=settings, jobs=2, out=folder() / "search", **asked)
+    return ss.read_run(ss.run_benchmark(config))
+
+
+@cache
+def connectivity() -> Any:
+    """Estimate who drives whom in the spontaneous time of a session."""
+    from spikesight.connectivity_config import load_connectivity_config
+    from spikesight.connectivity_record import read_connectivity
+    from spikesight.connectivity_run import run_connectivity
+
+    asked = {"source": session_file(), "method": "granger", "stability": False, "out": folder() / "connectivity"}
+    return read_connectivity(run_connectivity(load_connectivity_config(asked)))
+
+
+@cache
+def network() -> tuple[Any, Any]:
+    """Simulate a small network and fit it by ``ccg-jitter``: what is known, and what was found."""
+    from spikesight.connectivity_validation.methods import method_of
+    from spikesight.connectivity_validation.networks import constants_of, simulate
+
+    known = simulate(constants_of("reference", quick=True), 0)
+    method = method_of("ccg-jitter")
+    return known, method.make().fit(known.counts(method.bin_size, by_trial=True))
+
+
+@cache
+def validation(condition: str) -> pd.DataFrame:
+    """Score three estimators on small networks; ``condition`` is "duration" or "calibration"."""
+    from spikesight.connectivity_validation import validate
+
+    methods, kept = ("granger", "ccg-jitter", "noise-correlation"), folder() / condition
+    if condition == "calibration":
+        return validate.summary(validate.calibration(methods, seeds=(0, 1, 2), quick=True, out=kept))
+    scores = validate.validate(methods, seeds=(0, 1, 2), durations=(30.0, 60.0, 120.0), quick=True, out=kept)
+    return validate.summary(scores)
