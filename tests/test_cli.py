@@ -24,6 +24,8 @@ from spikesight.decoders import registry
 COMMANDS = (
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "serve", "demo", "tune", "slurm"),
     *("sessions", "fetch"),
+    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
+    *("sessions", "fetch", "figures"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 

@@ -12,7 +12,8 @@ def figures(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|RUN", help=f"{options.FILE_KINDS} Or the run directory of a benchmark (with results.parquet)."
+            metavar="FILE|RUN",
+            help=f"{options.FILE_KINDS} Or the run directory of a benchmark or of `spikesight connectivity fit`.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the figures, one file each.")],
@@ -40,17 +41,21 @@ def figures(
 
     mpl.use("Agg")  # files are written, no window is opened
     wanted = options.names(only, several=True) or ()
-    of_sessions = {"stimulus": stimulus, "target": options.names(target), "images": images}
+    of_sessions = {"stimulus": stimulus, "target": options.names(target)}
     of_sessions["overrides"] = {
         "areas": options.names(areas, several=True), "quality": quality, "archive": source
     }  # fmt: skip
     with TerminalProgress() as progress:
-        if (Path(file) / "results.parquet").is_file():
-            files, left_out = _draw_run(Path(file), out, format, wanted, of_sessions, progress)
+        if Path(file).is_dir():
+            files, left_out = _draw_run(
+                Path(file), of_sessions, out, format=format, images=images, only=wanted, progress=progress
+            )
         else:
             from spikesight.session_figures import draw_session
 
-            files, left_out = draw_session(file, out, format=format, only=wanted, progress=progress, **of_sessions)
+            files, left_out = draw_session(
+                file, out, format=format, images=images, only=wanted, progress=progress, **of_sessions
+            )
     if not files:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise DataError(f"nothing could be drawn of {file}. {reasons}")
@@ -68,15 +73,13 @@ def _print(files: list[Path], left_out: dict[str, str]) -> None:
         typer.echo(f"left out {name}: {' '.join(reason.split())}", err=True)
 
 
-def _draw_run(
-    run: Path, out: Path, format: str, only: Any, of_sessions: dict[str, Any], progress: Any
-) -> tuple[list[Path], dict[str, str]]:
+def _draw_run(run: Path, of_sessions: dict[str, Any], out: Path, **options: Any) -> tuple[list[Path], dict[str, str]]:
     """Draw the figures of a run, for which options of sessions mean nothing."""
     from spikesight.run_figures import draw_run
 
-    given = {**of_sessions.pop("overrides"), **of_sessions}
-    names = {"archive": "source"}
-    useless = [f"--{names.get(name, name)}" for name, value in given.items() if value is not None]
+    given = {**of_sessions["overrides"], **{name: of_sessions[name] for name in ("stimulus", "target")}}
+    called = {"archive": "source"}
+    useless = [f"--{called.get(name, name)}" for name, value in given.items() if value is not None]
     if useless:
-        raise typer.BadParameter(f"{', '.join(useless)}: of files of sessions only, {run} is a run directory")
-    return draw_run(run, out, format=format, only=only, progress=progress)
+        raise typer.BadParameter(f"{run} is a run directory; {', '.join(useless)} is for files of sessions")
+    return draw_run(run, out, **options)

@@ -64,7 +64,7 @@ def plot_class_pictures(
     n_hard = min(n, len(table) - n_easy)
     parts = (("easiest", table.head(n_easy), ACCENT), ("hardest", table.tail(n_hard), REFERENCE))
     size = 0.98
-    ax = axes_or_new(ax, 1.1 + 1.06 * (n_easy + n_hard + 0.5), 4.0)
+    ax = axes_or_new(ax, 1.1 + 1.06 * (n_easy + n_hard + 0.5), 4.2)
     start = 0.0
     limits = _brightness(pictures)
     for name, own, colour in parts:
@@ -74,11 +74,14 @@ def plot_class_pictures(
         y = own["accuracy"].to_numpy(np.float64)
         bars = np.vstack([y - own["low"].to_numpy(np.float64), own["high"].to_numpy(np.float64) - y])
         ax.errorbar(x, y, yerr=np.nan_to_num(bars).clip(0), fmt="o", color=colour, ms=6, elinewidth=1.5, zorder=3)
-        ax.text(float(x.mean()), 1.04, f"the {len(own)} {name}", ha="center", va="bottom", color=colour, weight="bold")
+        ax.text(float(x.mean()), 1.06, f"the {len(own)} {name}", ha="center", va="bottom", color=colour, weight="bold")
         for place, row in zip(x, own.to_dict("records"), strict=True):
-            below = ax.inset_axes((place - size / 2, -0.40, size, 0.36), transform=ax.get_xaxis_transform(), zorder=2)
+            below = ax.inset_axes((place - size / 2, -0.44, size, 0.38), transform=ax.transData, zorder=2)
             _show(str(row["label"]), pictures, limits, below)
-            below.set_xlabel(_caption(row), fontsize=7.6, labelpad=3, linespacing=1.15, color=INK)
+            ax.annotate(
+                _caption(row), (place, -0.44), xytext=(0, -3), textcoords="offset points", ha="center", va="top",
+                fontsize=7.6, linespacing=1.15, color=INK,
+            )  # fmt: skip
         start += len(own) + 0.5
     if chance is not None:
         ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
@@ -87,11 +90,14 @@ def plot_class_pictures(
             textcoords="offset points", color=SOFT_INK, fontsize=8,
         )  # fmt: skip
     ax.set_xlim(-0.6, start - 0.9)
-    ax.set_ylim(-0.02, 1.03)
+    ax.set_ylim(-0.72, 1.16)  # pictures and their captions are inside, so that they are laid out whatever the size
     ax.set_xticks([])
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.spines["left"].set_bounds(0, 1)
+    ax.spines["bottom"].set_visible(False)
     ax.grid(axis="y", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
-    ax.set_ylabel("test trials decoded\ncorrectly (%), bar: 95 % interval")
+    ax.set_ylabel("test trials decoded\ncorrectly (%), bar: 95 % interval", y=(0.5 + 0.72) / (1.16 + 0.72))
     write_percent(ax, "y")
     return ax
 

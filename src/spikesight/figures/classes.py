@@ -20,7 +20,8 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     Parameters
     ----------
     classes
-        Columns ``label`` and ``accuracy`` (fraction of the class' test trials that were decoded correctly).
+        Columns ``label`` and ``accuracy`` (fraction of the class' test trials that were decoded correctly); the bounds
+        ``low`` and ``high`` of its 95 % interval are drawn where they are there.
     ax
         Where to draw; a new figure if None.
     chance
@@ -36,7 +37,11 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     x = np.arange(len(table))
     ax = axes_or_new(ax, 7.2, 3.2)
     ax.vlines(x, 0, value, color=RULE, lw=1.2, zorder=1)
-    ax.plot(x, value, "o", color=ACCENT, ms=3.5, zorder=2)
+    if {"low", "high"} <= set(table):
+        ax.vlines(
+            x, table["low"].to_numpy(float), table["high"].to_numpy(float), color=ACCENT, lw=0.9, alpha=0.6, zorder=2
+        )
+    ax.plot(x, value, "o", color=ACCENT, ms=3.5, zorder=3, clip_on=False)
     if chance is not None:
         ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), label=f"chance {chance:.1%}")
         ax.legend(loc="upper right", frameon=False, fontsize=8.5)
@@ -48,5 +53,6 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     write_percent(ax, "y")
     kind = f"class ({plain(names)})" if names else "class"
     ax.set_xlabel(f"{kind}, best first" if step == 1 else f"{kind}, best first (one in {step} named)")
-    ax.set_ylabel("test trials decoded correctly (%)")
+    bar = ",\nbar: 95 % interval" if {"low", "high"} <= set(table) else ""
+    ax.set_ylabel(f"test trials decoded correctly (%){bar}")
     return ax

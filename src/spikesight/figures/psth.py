@@ -7,6 +7,7 @@ import pandas as pd
 from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
 from spikesight.figures.theme import PALETTE, RULE, area_colours, axes_or_new, plain
+from spikesight.figures.unit_order import NOT_GIVEN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,6 +76,10 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
     title = f"{title}: {plain(columns)}" if columns else title
     if n_dashed == 1:
         one = (areas if dashed == "area" else classes)[0]
-        title = f"{title}\nof {plain(one)}" if one != "all" else f"{title}\n(all classes)"
+        title = (
+            f"{title}\nof {plain(one)}"
+            if one not in ("all", NOT_GIVEN)
+            else f"{title}\n(all {'classes' if one == 'all' else 'units'})"
+        )
     ax.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax

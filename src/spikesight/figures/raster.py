@@ -12,7 +12,7 @@ from spikesight.figures.theme import INK, RULE, SOFT_INK, area_colours, axes_or_
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GAP: Final = 0.12
+_GAP: Final = 0.25
 """Room between presentations side by side, as a part of the window of one."""
 _SHORT: Final = 8
 """Labels up to this length are called a class; longer ones say themselves what they are."""
@@ -71,13 +71,14 @@ def plot_raster(
     panels = _panels(spikes, stop) if by == "unit" else [("", spikes, 0.0)]
     place = {one: row for row, one in enumerate(rows[key])}
     groups = rows[group].astype(str).to_numpy()
+    half = max(0.42, 1.1 * _rows_per_point(ax, len(place)))  # where rows are thin, a tick reaches into the next
     for _, own, shift in panels:
         if stop is not None:
             ax.axvspan(shift, shift + stop * 1000, color=RULE, alpha=0.45, lw=0, zorder=0)
         for name, colour in area_colours(groups).items():
             of_group = own[own[group].astype(str) == name]
             y = of_group[key].map(place).to_numpy(float)
-            ax.vlines(of_group["time"].to_numpy(float) * 1000 + shift, y - 0.42, y + 0.42, color=colour, lw=1.0)
+            ax.vlines(of_group["time"].to_numpy(float) * 1000 + shift, y - half, y + half, color=colour, lw=1.0)
     ax.set_ylim(max(len(place), 1) - 0.5, -0.5)
     _name_groups(ax, groups, "class" if by == "trial" else "area")
     _name_panels(ax, panels, stop)
@@ -109,8 +110,7 @@ def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", heading: str) -> No
     bounds = {name: np.flatnonzero(groups == name)[[0, -1]] for name in colours}
     centres = np.array([bounds[name].mean() for name in colours])
     order = np.argsort(centres, kind="stable")
-    rows_per_point = len(groups) / (0.8 * 72 * ax.get_window_extent().height / ax.figure.dpi)
-    at = spread_labels(centres[order], _LABEL_HEIGHT * rows_per_point, -0.5, len(groups) - 0.5)
+    at = spread_labels(centres[order], _LABEL_HEIGHT * _rows_per_point(ax, len(groups)), -0.5, len(groups) - 0.5)
     names = list(colours)
     short, columns = short_labels(names)
     for number, y in zip(order, at, strict=True):
@@ -124,6 +124,11 @@ def _name_groups(ax: "Axes", groups: "np.ndarray[Any, Any]", heading: str) -> No
     if heading == "class":
         title = f"class: {plain(columns)}" if columns else "class"
         ax.annotate(title, (1.01, 1.0), xycoords="axes fraction", color=SOFT_INK, va="bottom", fontsize=8.5)
+
+
+def _rows_per_point(ax: "Axes", n_rows: int) -> float:
+    """Return how many rows a point (1/72 inch) is high; a layout engine has yet to make room for labels."""
+    return float(n_rows / (0.8 * 72 * ax.get_window_extent().height / ax.figure.dpi))
 
 
 def _name_panels(ax: "Axes", panels: list[tuple[str, pd.DataFrame, float]], stop: float | None) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKERS: Final = "osD^vP*X"
+_FEW: Final = 10
+"""Trials in a bin below which its point is hollow."""
 
 
 def plot_reliability(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
@@ -36,10 +38,10 @@ def plot_reliability(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
     if table.empty:
         write_instead(ax, "no decoder has probabilities")
         return ax
-    ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
-    ax.annotate("as often as claimed", (0.985, 0.985), rotation=0, ha="right", va="bottom", color=SOFT_INK, fontsize=8)
+    ax.plot([0, 1], [0, 1], color=INK, lw=1, ls=(0, (4, 3)), zorder=1, label="right as often\nas claimed")
     strip = ax.inset_axes((0, 1.06, 1, 0.2), sharex=ax)
     pairs = list(table.groupby(["decoder", "selection"], sort=False))
+    any_few = False
     several = table.groupby("decoder")["selection"].nunique().max() > 1
     for number, ((decoder, selection), own) in enumerate(pairs):
         colour = PALETTE[number % len(PALETTE)]
@@ -51,6 +53,11 @@ def plot_reliability(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
             x, y, yerr=bars, color=colour, marker=_MARKERS[number % len(_MARKERS)], ms=5, lw=1.4, elinewidth=1.1,
             zorder=3, label=plain(f"{name}: {100 * error:.1f} %"),
         )  # fmt: skip
+        few = own["n"].to_numpy() < _FEW
+        ax.plot(
+            x[few], y[few], ls="", marker=_MARKERS[number % len(_MARKERS)], ms=5, color=colour, mfc="white", zorder=4
+        )
+        any_few = any_few or bool(few.any())
         low, high = own["bin_low"].to_numpy(np.float64), own["bin_high"].to_numpy(np.float64)
         width = (high - low) * 0.9 / len(pairs)
         strip.bar(low + (high - low) * 0.05 + width * (number + 0.5), own["n"], width=width, color=colour)
@@ -60,6 +67,8 @@ def plot_reliability(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
                     f"{n}", ((left + right) / 2, n), xytext=(0, 1), textcoords="offset points", ha="center",
                     va="bottom", fontsize=7.5, color=SOFT_INK,
                 )  # fmt: skip
+    if any_few:
+        ax.plot([], [], "o", color=SOFT_INK, mfc="white", ms=5, label=f"fewer than {_FEW} trials")
     strip.tick_params(labelbottom=False, labelsize=7.5)
     strip.set_ylabel("trials", fontsize=8.5)
     strip.margins(y=0.22)

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spikesight.data.labels import short_labels
 from spikesight.errors import DataError
-from spikesight.figures.theme import INK, PALETTE, REFERENCE, SOFT_INK, axes_or_new, plain
+from spikesight.figures.theme import INK, PALETTE, REFERENCE, axes_or_new, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ _RIGHT: Final = "#a8c9df"
 
 
 def plot_misclassified_trials(
-    trials: pd.DataFrame, ax: "Axes | None" = None, *, axes_are: tuple[str, str] = ("x", "y"), most_named: int = 12
+    trials: pd.DataFrame, ax: "Axes | None" = None, *, axes_are: tuple[str, str] = ("x", "y"), most_named: int = 8
 ) -> "Axes":
     """Draw test trials where an embedding puts them, and mark those that were decoded wrongly.
 
@@ -36,8 +37,8 @@ def plot_misclassified_trials(
     axes_are
         What the two dimensions are, for the axes.
     most_named
-        With more than eight classes: of how many wrong trials, evenly spread over all of them, it is said what they
-        were taken for.
+        With more than eight classes: of how many wrong trials, far from each other, it is said what they were taken
+        for.
 
     Returns
     -------
@@ -68,11 +69,11 @@ def plot_misclassified_trials(
     ax.set_ylabel(plain(axes_are[1]))
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5, markerscale=1.6)
     return ax
 
 
-def _draw_in_colours(table: pd.DataFrame, right: "np.ndarray", labels: list[str], size: float, ax: "Axes") -> None:
+def _draw_in_colours(table: pd.DataFrame, right: NDArray[np.bool_], labels: list[str], size: float, ax: "Axes") -> None:
     colour = {label: PALETTE[number] for number, label in enumerate(labels)}
     for label in labels:
         own = (table["y_true"] == label).to_numpy()
@@ -86,7 +87,7 @@ def _draw_in_colours(table: pd.DataFrame, right: "np.ndarray", labels: list[str]
     ax.scatter([], [], marker="x", color=INK, s=30, label="wrong; colour: taken for")
 
 
-def _draw_with_lines(table: pd.DataFrame, right: "np.ndarray", size: float, most: int, ax: "Axes") -> None:
+def _draw_with_lines(table: pd.DataFrame, right: NDArray[np.bool_], size: float, most: int, ax: "Axes") -> None:
     ax.scatter(
         table["x"][right], table["y"][right], s=size, color=_RIGHT, lw=0, zorder=1, label=f"right ({right.sum()})"
     )
@@ -97,24 +98,28 @@ def _draw_with_lines(table: pd.DataFrame, right: "np.ndarray", size: float, most
     middle = table.groupby("y_true")[["x", "y"]].median()
     wrong = table[~right]
     wrong = wrong[wrong["y_pred"].isin(middle.index)]
-    chosen = (
-        wrong.iloc[np.unique(np.linspace(0, len(wrong) - 1, min(most, len(wrong))).astype(int))] if most else wrong[:0]
-    )
-    for row in chosen.to_dict("records"):
+    chosen = wrong.iloc[_far_apart(wrong[["x", "y"]].to_numpy(np.float64), most)]
+    if chosen.empty:
+        return
+    ax.plot([], [], "o-", color=INK, lw=0.8, ms=3.5, label="to the middle of the class\nthat it was taken for:")
+    for number, row in enumerate(chosen.to_dict("records"), 1):
         end = middle.loc[row["y_pred"]]
-        ax.plot([row["x"], end["x"]], [row["y"], end["y"]], color=SOFT_INK, lw=0.8, zorder=3)
+        ax.plot([row["x"], end["x"]], [row["y"], end["y"]], color=INK, lw=0.8, zorder=3)
         ax.plot([end["x"]], [end["y"]], "o", ms=3.5, color=INK, zorder=4)
         ax.annotate(
-            plain(f"{row['y_true']}, taken for {row['y_pred']}"), (row["x"], row["y"]), xytext=(3, 3),
-            textcoords="offset points", fontsize=7, color=INK, zorder=5,
+            str(number), (row["x"], row["y"]), fontsize=7.5, color=INK, ha="center", va="center", zorder=5,
+            bbox={"boxstyle": "circle,pad=0.2", "fc": "white", "ec": INK, "lw": 0.8},
         )  # fmt: skip
-    if len(chosen):
-        ax.plot(
-            [],
-            [],
-            "o-",
-            color=INK,
-            lw=0.8,
-            ms=3.5,
-            label=f"to the middle of the class that\nit was taken for ({len(chosen)} shown)",
-        )
+        ax.plot([], [], ls="", label=plain(f"{number}:  {row['y_true']}  taken for  {row['y_pred']}"))
+
+
+def _far_apart(places: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """Choose rows that lie far from each other: first the one farthest from the middle, then always the loneliest."""
+    chosen: list[int] = []
+    if len(places):
+        distance = np.linalg.norm(places - np.median(places, axis=0), axis=1)
+        while len(chosen) < min(most, len(places)):
+            chosen.append(int(distance.argmax()))
+            to_last = np.linalg.norm(places - places[chosen[-1]], axis=1)
+            distance = to_last if len(chosen) == 1 else np.minimum(distance, to_last)
+    return np.array(chosen, np.intp)
