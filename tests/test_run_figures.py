@@ -24,6 +24,7 @@ from spikesight.epochs import EPOCH_COLUMNS, EPOCHS_TABLE
 from spikesight.errors import FileFormatError, OutputError, RunDirectoryError, UnknownNameError
 from spikesight.graph_records import GraphCell, write_graph, write_graphs
 from spikesight.run_figures import draw_run, figure_names
+from spikesight.run_pictures import _agreement
 from spikesight.tracking import RunDirectory
 
 
@@ -174,3 +175,10 @@ def test_figures_of_a_connectivity_estimate_are_drawn_again(tmp_path: Path) -> N
     assert "noise-correlation estimates no lags" in left_out["lags"]
     with pytest.raises(UnknownNameError, match="Did you mean 'matrix'"):
         draw_run(run, tmp_path / "out", only=["matrx"])
+
+
+def test_the_animation_says_how_alike_the_graphs_of_two_folds_are() -> None:
+    edges = pd.DataFrame({"decoder": ["gcn", "st-gat"], "selection": "default", "fold_correlation": [0.8, 0.02]})
+    assert _agreement(edges, "gcn", "default") == "\nweights of two folds correlate by 0.80"
+    assert _agreement(edges, "st-gat", "default").endswith("by 0.02: mostly its random start")
+    assert _agreement(edges.assign(fold_correlation=np.nan), "gcn", "default") == ""
