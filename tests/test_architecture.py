@@ -25,7 +25,10 @@ LAYERS = (
     ("report", "tracked_run", "session_feed"),
     ("connectivity_report",),
     ("report_text", "report_session", "live_state", "connectivity_panel"),
-    ("report_tuning", "report_confusion", "report_numbers", "merged_runs", "partial_record"),
+    (
+        *("report_tuning", "report_confusion", "report_numbers", "report_spikes", "report_training"),
+        *("report_pictures", "merged_runs", "partial_record"),
+    ),
     ("run_record", "connectivity_record", "kept_sessions"),
     ("leaderboard", "decoding_results"),
     ("ray_search",),
@@ -39,7 +42,7 @@ LAYERS = (
     ("candidates",),
     ("fitting",),
     ("decoder_chart",),
-    ("decoders", "connectivity"),
+    ("decoders", "connectivity", "receptive_fields"),
     ("networks",),
     ("detrending",),
     (

@@ -282,11 +282,19 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write; of a single run: report.html in the run directory.")
     ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The images that were shown: small pictures of them beside the classes.")
+    ] = None,
 ) -> None:
     """Write the report page of a run again, or one page of several runs."""
     from spikesight.report import write_report
 
-    typer.echo(write_report(runs, out).resolve())
+    pictures = None
+    if images is not None:
+        from spikesight.data.images import read_images
+
+        pictures = read_images(images)
+    typer.echo(write_report(runs, out, pictures).resolve())
 
 
 @app.command()

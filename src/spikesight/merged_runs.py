@@ -101,6 +101,42 @@ def different_terms(pools: Sequence[Pool]) -> list[tuple[str, list[str]]]:
     return rows or [(_TRIALS, ["not those of the others"] * len(pools))]
 
 
+def against_bins(pools: Sequence[Pool]) -> dict[str, Any] | None:
+    """Collect accuracies against the number of bins, where runs over the same sessions differ in it.
+
+    Returns
+    -------
+    dict or None
+        ``bins``, rising; ``rows``: decoder, selection and for every number of bins ``accuracy``, ``low`` and ``high``
+        (None where it has none); ``n_sessions``; ``also``: what else the runs differ in.
+    """
+    by_bins: dict[int, Pool] = {}
+    sessions = [sorted(str(card["session_id"]) for card in pool.record.cards) for pool in pools]
+    for pool, own in zip(pools, sessions, strict=True):
+        if own == sessions[0]:
+            by_bins.setdefault(int(pool.record.results["n_bins"].iloc[0]), pool)
+    if len(by_bins) < 2:
+        return None
+    bins = sorted(by_bins)
+    tables = {}
+    for number in bins:
+        record = by_bins[number].record
+        table = record.per_session if record.over_sessions is None else record.over_sessions
+        tables[number] = table.set_index(["decoder", "selection"])[["accuracy", "low", "high"]]
+    names = dict.fromkeys(key for table in tables.values() for key in table.index)
+    rows = []
+    for decoder, selection in names:
+        found = [tables[n].loc[(decoder, selection)] if (decoder, selection) in tables[n].index else None for n in bins]
+        values = {
+            name: [None if one is None else float(one[name]) for one in found] for name in ("accuracy", "low", "high")
+        }
+        if sum(one is not None for one in found) > 1:
+            rows.append({"decoder": str(decoder), "selection": str(selection), **values})
+    terms = [name for name, _ in different_terms([by_bins[number] for number in bins])]
+    also = [name for name in terms if name != "bins"]
+    return {"bins": bins, "rows": rows, "n_sessions": len(sessions[0]), "also": also} if rows else None
+
+
 def _terms(record: RunRecord) -> dict[str, Any]:
     """Return what a run asked, by the names that a reader knows."""
     own = record.results

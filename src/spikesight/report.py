@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -10,23 +10,30 @@ from spikesight import connectivity_report
 from spikesight.connectivity_record import ConnectivityRecord, holds_connectivity, read_connectivity
 from spikesight.errors import ConfigError
 from spikesight.figures import theme
-from spikesight.merged_runs import Pool, different_terms, pool_runs, run_names
+from spikesight.merged_runs import Pool, against_bins, different_terms, pool_runs, run_names
 from spikesight.page import render_page, write_whole
 from spikesight.report_numbers import FILTERS, rows_of
+from spikesight.report_pictures import thumbnails
 from spikesight.report_session import drawn, session_section
-from spikesight.report_text import headline, methods, provenance_rows
+from spikesight.report_text import headline, methods, methods_to_paste, provenance_rows
 from spikesight.report_tuning import importances
 from spikesight.run_record import RunRecord, read_run
 from spikesight.statistics import WHAT_INTERVALS_COVER
 from spikesight.tuning_results import HOW_IMPORTANCE
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 REPORT: Final = "report.html"
-PANELS: Final = ("report_leaderboard.js", "report_spikes.js", "report_confusion.js", "report_sorting.js")
+PANELS: Final = tuple(f"report_{name}.js" for name in ("leaderboard", "spikes", "confusion", "training", "sorting"))
+"""Scripts of the panels; report_tools.js comes before them, report.js after."""
 
 Record = RunRecord | ConnectivityRecord
 
 
-def write_report(runs: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Path:
+def write_report(
+    runs: str | Path | Sequence[str | Path], out: str | Path | None = None, images: "xr.DataArray | None" = None
+) -> Path:
     """Write the report of one run directory, or of several on one page.
 
     Parameters
@@ -35,6 +42,8 @@ def write_report(runs: str | Path | Sequence[str | Path], out: str | Path | None
         Run directories that have results, of benchmarks or of connectivity estimates.
     out
         The file to write; None, for a single run, means ``report.html`` in the run directory.
+    images
+        What was shown, dims (frame, row, column) and coordinate ``frame``: small pictures beside the classes.
 
     Returns
     -------
@@ -60,7 +69,7 @@ def write_report(runs: str | Path | Sequence[str | Path], out: str | Path | None
     path = Path(out) if out is not None else places[0] / REPORT
     if len(places) == 1 and holds_connectivity(places[0]):
         return connectivity_report.write_connectivity_report(places[0], path)
-    write_whole(path, render([_read(place) for place in places]))
+    write_whole(path, render([_read(place) for place in places], images))
     return path
 
 
@@ -68,13 +77,15 @@ def _read(place: Path) -> Record:
     return read_connectivity(place) if holds_connectivity(place) else read_run(place)
 
 
-def render(records: Record | Sequence[Record]) -> str:
-    """Return the page of one or several runs as HTML."""
+def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = None) -> str:
+    """Return the page of one or several runs as HTML, with pictures of the frames if they are given."""
     given = [records] if isinstance(records, RunRecord | ConnectivityRecord) else list(records)
     pools = pool_runs([record for record in given if isinstance(record, RunRecord)])
     links = [record for record in given if isinstance(record, ConnectivityRecord)]
     names = run_names([record.path for record in given])
-    sessions = _sessions(pools)
+    sessions = _sessions(pools, pictures=images is not None)
+    pictures = {} if images is None else thumbnails(images, _frames(sessions))
+    bins = against_bins(pools)
     connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)
     own = ["tuning.js"] if any(session["tuning"] for session in sessions) else []
@@ -82,13 +93,14 @@ def render(records: Record | Sequence[Record]) -> str:
     return render_page(
         "report.html",
         ("report_tools.js", *PANELS, *own, "report.js"),
-        _page_data(pools, sessions, connectivity),
+        {**_page_data(pools, sessions, connectivity), **_if_any(pictures=pictures, againstBins=bins)},
         {**connectivity_report.FILTERS, **FILTERS},
         title=_title([head["question"] for head in overview]),
         overview=overview,
         groups=[_group(at, pool) for at, pool in enumerate(pools)],
         several_groups=len(pools) > 1,
         different=different_terms(pools) if len(pools) > 1 else [],
+        against_bins=bins,
         several=len(sessions) > 1,
         sessions=sessions,
         connectivity=connectivity,
@@ -118,14 +130,22 @@ def _title(questions: list[str]) -> str:
     return different[0] if len(different) == 1 else " ".join(different[:3])
 
 
-def _sessions(pools: Sequence[Pool]) -> list[dict[str, Any]]:
+def _if_any(**parts: object) -> dict[str, object]:
+    return {name: part for name, part in parts.items() if part}
+
+
+def _frames(sessions: Sequence[dict[str, Any]]) -> list[str]:
+    return [label for session in sessions if session["pictured"] for label in session["confusion"]["labels"]]
+
+
+def _sessions(pools: Sequence[Pool], *, pictures: bool) -> list[dict[str, Any]]:
     n_sessions = sum(len(pool.record.cards) for pool in pools)
     sections = []
     for at, pool in enumerate(pools):
         for card in pool.record.cards:
             session = str(card["session_id"])
             name = f"{session} ({pool.name})" if len(pools) > 1 else session
-            sections.append(session_section(pool.record, card, at, name, n_sessions))
+            sections.append(session_section(pool.record, card, at, name, n_sessions, pictures=pictures))
     return sections
 
 
@@ -146,10 +166,13 @@ def _group(number: int, pool: Pool) -> dict[str, Any]:
 
 
 def _methods(pools: Sequence[Pool], links: Sequence[ConnectivityRecord]) -> list[dict[str, Any]]:
-    found = [{"name": pool.name, "paragraphs": methods(pool.record)} for pool in pools]
+    found = [
+        {"name": pool.name, "paragraphs": methods(pool.record), "paste": methods_to_paste(pool.record)}
+        for pool in pools
+    ]
     names = run_names([record.path for record in links])
     for name, record in zip(names, links, strict=True):
-        found.append({"name": name, "paragraphs": connectivity_report.methods(record)})
+        found.append({"name": name, "paragraphs": connectivity_report.methods(record), "paste": ""})
     return found
 
 

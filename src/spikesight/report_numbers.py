@@ -32,8 +32,13 @@ def count(value: float) -> str:
     return f"{int(value):,}"
 
 
+def brief(value: float | None) -> str:
+    """Write a number with three digits."""
+    return "-" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", "\u2212")
+
+
 FILTERS: Final[Mapping[str, Callable[..., object]]] = {
-    "percent": percent, "points": points, "seconds": seconds, "count": count,
+    "percent": percent, "points": points, "seconds": seconds, "count": count, "brief": brief,
 }  # fmt: skip
 """Filters of the templates."""
 

@@ -5,15 +5,28 @@ from typing import Any, Final
 
 from spikesight.report_confusion import confusion_panel
 from spikesight.report_numbers import rows_of
+from spikesight.report_spikes import raster_panel
+from spikesight.report_training import calibration_panel, epochs_panel
 from spikesight.report_tuning import tuning_section
 from spikesight.run_record import RunRecord
 
-DRAWN: Final = ("id", "name", "group", "leaderboard", "confusion", "raster", "rates")
+DRAWN: Final = (
+    "id",
+    "name",
+    "group",
+    "leaderboard",
+    "confusion",
+    "raster",
+    "rates",
+    "epochs",
+    "calibration",
+    "pictured",
+)
 """What the page's own script draws of a session, beside its searches."""
 
 
 def session_section(
-    record: RunRecord, card: Mapping[str, Any], group: int, name: str, n_sessions: int
+    record: RunRecord, card: Mapping[str, Any], group: int, name: str, n_sessions: int, *, pictures: bool = False
 ) -> dict[str, Any]:
     """Collect the panels of a session; one without data is None.
 
@@ -29,10 +42,17 @@ def session_section(
         What the page calls it.
     n_sessions
         Sessions that share the page.
+    pictures
+        Whether the page has pictures of frames.
     """
+    frames = str(card["target"]) == "frame"
+    pictured = pictures and frames
+    pictures_left_out = "classes are not frames" if pictures else "give the images with --images" if frames else ""
     session = str(card["session_id"])
     table = record.per_session[record.per_session["session"].astype(str) == session]
     panels = record.panels.get(session, {})
+    raster = raster_panel(panels.get("raster"), n_sessions)
+    units = raster["units"] if raster else []
     return {
         "id": session,
         "name": name,
@@ -40,9 +60,15 @@ def session_section(
         "card": card,
         "leaderboard": rows_of(table),
         "confusion": confusion_panel(record.predictions, session, table, n_sessions),
-        "raster": panels.get("raster"),
+        "raster": raster,
+        "raster_areas": list(dict.fromkeys(unit[1] for unit in units)),
+        "raster_depths": any(unit[2] is not None for unit in units),
         "rates": panels.get("rates"),
         "left_out": dict(card.get("panels_left_out", {})),
+        "epochs": epochs_panel(record.epochs, session),
+        "calibration": calibration_panel(record.predictions, session, table),
+        "pictured": pictured,
+        "pictures_left_out": "" if pictured else pictures_left_out,
         "tuning": tuning_section(record, session),
     }
 

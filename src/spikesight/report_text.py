@@ -8,6 +8,7 @@ import pandas as pd
 from spikesight.leaderboard import is_competing
 from spikesight.report_tuning import describe_search
 from spikesight.run_record import RunRecord
+from spikesight.statistics import WHAT_INTERVALS_COVER
 
 _HEADLINE: Final = {
     "searched": "constants searched on training trials",
@@ -63,6 +64,26 @@ def methods(record: RunRecord) -> list[str]:
         "of the most frequent class among all trials. The decoder 'chance' may score less: of balanced classes, the "
         "one most frequent in training is rarer among the test trials.",
     ]
+
+
+def methods_to_paste(record: RunRecord) -> str:
+    """Write one paragraph for a paper, from what the run was asked: data, decoders, terms, and the version to cite."""
+    head = headline(record)
+    decoders = list(dict.fromkeys(record.per_session["decoder"].astype(str)))
+    version = dict(record.provenance.get("versions") or {}).get("spikesight", "of an unknown version")
+    commit = record.provenance.get("git_commit")
+    cited = f"spikesight {version}" + (f" (commit {str(commit)[:12]})" if commit else "")
+    names = ", ".join(decoders[:-1]) + (" and " if len(decoders) > 1 else "") + decoders[-1]
+    data = head["data"].rstrip(".")
+    question = head["question"].rstrip("?")
+    return " ".join(
+        [
+            f"{question.removesuffix(' was shown')} was shown was decoded from spike counts ({data}) with {cited}. "
+            f"Decoders: {names}.",
+            *methods(record),
+            WHAT_INTERVALS_COVER,
+        ]
+    )
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,22 +5,10 @@
 
   function drawSession(article) {
     const session = page.sessions[Number(article.dataset.session)];
-    const place = (name) => article.querySelector(`[data-plot="${name}"]`);
-    const chosen = (name) => Number(article.querySelector(`[data-choose="${name}"]`).value);
-    const confused = () => {
-      const counted = confusions.matrix(session.confusion, chosen("decoder"));
-      confusions.drawConfusion(place("confusion"), counted);
-      confusions.drawClasses(place("classes"), counted, session.leaderboard[0].chance);
-    };
-    leaderboards.drawLeaderboard(place("leaderboard"), session.leaderboard);
-    confused();
-    article.querySelector('[data-choose="decoder"]').onchange = confused;
-    if (session.raster) {
-      const raster = () => spikes.drawRaster(place("raster"), session.raster, chosen("repeat"));
-      spikes.drawLegend(article.querySelector('[data-legend="raster"]'), raster());
-      article.querySelector('[data-choose="repeat"]').onchange = raster;
-    }
-    if (session.rates) spikes.drawRates(place("rates"), session.rates);
+    leaderboards.drawLeaderboard(article.querySelector('[data-plot="leaderboard"]'), session.leaderboard);
+    spikes(article, session);
+    confusions(article, session);
+    training.show(article, session);
     if (session.tuning) drawTuning(article, session.tuning, page.groups[session.group].importance, tools);
   }
 
@@ -36,6 +24,7 @@
     leaderboards.drawLeaderboard(place("over-sessions"), group.overSessions);
     leaderboards.drawPaired(place("paired"), group.overSessions, page.sessions.filter((session) => session.group === at));
   });
+  if (page.againstBins) training.drawBins(document.querySelector('[data-plot="bins"]'), page.againstBins.rows, page.againstBins.bins);
   document.querySelectorAll("[data-connectivity]").forEach((article) =>
     drawConnectivity(article, page.connectivity[Number(article.dataset.connectivity)], tools));
 
@@ -58,6 +47,22 @@
     show(Number(select.value));
   } else if (articles.length) {
     show(0);
+  }
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    button.onclick = async () => {
+      const text = document.getElementById(button.dataset.copy);
+      window.getSelection().selectAllChildren(text); // so that it can be copied by hand where the page may not
+      let done = false;
+      try {
+        await navigator.clipboard.writeText(text.textContent.trim());
+        done = true;
+      } catch {
+        done = document.execCommand("copy");
+      }
+      button.nextElementSibling.textContent = done ? "Copied." : "Selected: press Ctrl+C.";
+    };
   }
 
   const everyPlot = () => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.offsetParent);

@@ -1,7 +1,7 @@
 "use strict";
 // Which class is taken for which, and how well each is decoded.
 const confusions = (() => {
-  const { page, percent, whole, plain, tick, axis, draw, title } = tools;
+  const { page, percent, whole, plain, tick, axis, draw, title, options, cells } = tools;
   const { ink, soft, rule, accent } = page.theme;
   function matrix(confusion, row) {
     const size = confusion.labels.length;
@@ -10,6 +10,10 @@ const confusions = (() => {
     for (let at = 0; at < cells.length; at += 3) counts[cells[at]][cells[at + 1]] = cells[at + 2];
     return { labels: confusion.labels, counts, totals: counts.map((line) => line.reduce((sum, n) => sum + n, 0)) };
   }
+
+  const reordered = ({ labels, counts, totals }, order) => ({
+    labels: order.map((at) => labels[at]), totals: order.map((at) => totals[at]), counts: order.map((at) => order.map((other) => counts[at][other])),
+  });
 
   function drawConfusion(place, { labels, counts, totals }) {
     const size = labels.length;
@@ -55,5 +59,73 @@ const confusions = (() => {
     });
   }
 
-  return { matrix, drawConfusion, drawClasses };
+  const picture = (label, pictured) => {
+    const address = pictured ? (page.pictures ?? {})[label] : undefined;
+    if (!address) return null;
+    const image = document.createElement("img");
+    image.src = address;
+    image.alt = `Picture of class ${label}`;
+    return image;
+  };
+
+  // What a class is taken for, the most frequent first: the matrix for who does not point at it.
+  const MOST_TAKEN = 12;
+  function listTaken(article, { labels, counts, totals }, shown, pictured) {
+    const image = picture(labels[shown], pictured);
+    article.querySelector('[data-part="picture"]').replaceChildren(...(image ? [image] : []));
+    const found = counts[shown].map((n, at) => ({ n, at })).filter(({ n }) => n).sort((a, b) => b.n - a.n);
+    const rows = found.slice(0, MOST_TAKEN).map(({ n, at }) => [labels[at] + (at === shown ? " (right)" : ""), whole(n), (100 * n / totals[shown]).toFixed(1)]);
+    const rest = found.slice(MOST_TAKEN);
+    const n = rest.reduce((sum, one) => sum + one.n, 0);
+    if (rest.length) rows.push([`${rest.length} more classes`, whole(n), (100 * n / totals[shown]).toFixed(1)]);
+    if (!found.length) rows.push(["never shown", "0", "-"]);
+    article.querySelector('[data-part="taken"]').replaceChildren(...rows.map((texts) => {
+      const row = document.createElement("tr");
+      cells(row, texts);
+      return row;
+    }));
+  }
+
+  const N_EXTREMES = 5;
+  function listExtremes(article, { labels, counts, totals }, pictured) {
+    const known = labels.map((label, at) => ({ label, right: counts[at][at], total: totals[at] })).filter((one) => one.total)
+      .sort((a, b) => b.right / b.total - a.right / a.total);
+    const few = Math.min(N_EXTREMES, Math.floor(known.length / 2));
+    const entry = (one) => {
+      const line = document.createElement("li");
+      const image = picture(one.label, pictured);
+      if (image) line.append(image);
+      line.append(`${one.label}: ${percent(one.right / one.total, 0)} (${whole(one.right)} of ${whole(one.total)})`);
+      return line;
+    };
+    article.querySelector('[data-part="easiest"]').replaceChildren(...known.slice(0, few).map(entry));
+    article.querySelector('[data-part="hardest"]').replaceChildren(...known.slice(known.length - few).reverse().map(entry));
+  }
+
+  // Draws the panel and follows its controls.
+  return (article, session) => {
+    const { confusion, pictured } = session;
+    const place = (name) => article.querySelector(`[data-plot="${name}"]`);
+    const select = (name) => article.querySelector(`[data-choose="${name}"]`);
+    const orders = { label: confusion.labels.map((_, at) => at), similar: confusion.similar };
+    if (!select("shown").options.length) options(select("shown"), confusion.labels.map((label, at) => [String(at), label]), "0");
+    const counted = () => matrix(confusion, Number(select("decoder").value));
+    const taken = () => listTaken(article, counted(), Number(select("shown").value), pictured);
+    const map = () => drawConfusion(place("confusion"), reordered(counted(), orders[select("order").value]));
+    const all = () => {
+      map();
+      taken();
+      drawClasses(place("classes"), counted(), session.leaderboard[0].chance);
+      listExtremes(article, counted(), pictured);
+    };
+    all();
+    select("decoder").onchange = all;
+    select("order").onchange = map;
+    select("shown").onchange = taken;
+    place("confusion").removeAllListeners("plotly_click");
+    place("confusion").on("plotly_click", ({ points }) => {
+      select("shown").value = String(orders[select("order").value][Math.round(points[0].y)]);
+      taken();
+    });
+  };
 })();
