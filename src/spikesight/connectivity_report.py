@@ -141,8 +141,9 @@ def methods(record: ConnectivityRecord) -> list[str]:
         )
     if summary["n_dropped_segments"]:
         sure += f" {summary['n_dropped_segments']:,} trials whose condition was shown once were left out."
+    stretches = "one stretch" if summary["n_segments"] == 1 else f"{summary['n_segments']:,} stretches"
     return [
-        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {summary['n_segments']:,} stretches of "
+        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {stretches} of "
         f"{summary['period']}. {summary['summary'][0].upper()}{summary['summary'][1:]} ({summary['method']}; "
         f"{options}). {stimulus} {sure}"
     ]

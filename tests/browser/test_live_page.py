@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import OpenPage
+from browser.page_checks import ACCESSIBLE, LOW_CONTRAST
 from running_run import RunningRun
 from spikesight.serve import LiveServer
 
@@ -143,5 +144,7 @@ def test_the_live_page_is_as_wide_as_its_window(
         opened.page.wait_for_timeout(300)
         opened.page.screenshot(path=screenshots / f"live-{width}.png")
         assert opened.width_of_content() <= width
+        assert opened.page.evaluate(ACCESSIBLE) == []
+        assert opened.page.evaluate(LOW_CONTRAST) == []
         frame = "document.querySelector('iframe:not(.coming)').contentDocument.documentElement.scrollWidth"
         assert opened.page.evaluate(frame) <= width
