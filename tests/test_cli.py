@@ -266,6 +266,18 @@ def test_decoders_are_listed_with_what_they_do_with_several_bins() -> None:
     assert "did you mean" in failed("decoders", "fa-ldo").lower()
 
 
+def test_decoders_draws_a_network_or_all_that_graph_decoders_may_be(tmp_path: Path) -> None:
+    chart = tmp_path / "st-gat.svg"
+    assert run("decoders", "st-gat", "--chart", chart).stdout.strip() == str(chart)
+    assert "spatial block: gatv2" in chart.read_text(encoding="utf-8")
+    every = tmp_path / "all.svg"
+    assert json.loads(run("decoders", "--chart", every, "--json").stdout) == {"chart": str(every)}
+    assert "400 combinations" in every.read_text(encoding="utf-8")
+    assert run("decoders", "lstm", "gru", "--chart", tmp_path / "two.svg").exit_code == 2
+    assert "expected a neural decoder" in failed("decoders", "fa-lda", "--chart", tmp_path / "lda.svg")
+    assert {file.name for file in tmp_path.iterdir()} == {"st-gat.svg", "all.svg"}
+
+
 def test_a_broken_plug_in_is_listed_and_not_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "broken", lambda: {"my-decoder": "ImportError: no module named 'mine'"})
     done = run("decoders")

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
+from spikesight import connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -63,6 +63,7 @@ app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
+app.command()(figures_cli.figures)
 
 
 def _version(wanted: bool) -> None:
@@ -229,12 +230,28 @@ def predict(
 @app.command()
 def decoders(
     name: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Say more of these.")] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the network NAME, or all that can be made of graphs, as a flow chart: .svg, .png, .pdf."
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
     from spikesight import terminal
     from spikesight.decoders import registry
 
+    if chart is not None:
+        from spikesight.decoder_chart import draw_decoder_chart
+
+        if name and len(name) > 1:
+            raise typer.BadParameter(
+                "give one NAME to draw, or none for all that graph decoders may be", param_hint="NAME"
+            )
+        drawn = draw_decoder_chart(name[0] if name else None, chart).resolve()
+        terminal.print_json({"chart": str(drawn)}) if json else typer.echo(drawn)
+        return
     found = {one: registry.spec(one) for one in name or registry.names()}
     terminal.print_decoders(found, registry.broken(), details=bool(name), as_json=json)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from spikesight.data.labels import short_labels
 from spikesight.figures.theme import ACCENT, INK, RULE, axes_or_new, plain, write_percent
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     Parameters
     ----------
     classes
-        Columns ``label`` and ``accuracy`` (fraction of the class' test trials that were decoded correctly).
+        Columns ``label`` and ``accuracy`` (fraction of the class' test trials that were decoded correctly); the bounds
+        ``low`` and ``high`` of its 95 % interval are drawn where they are there.
     ax
         Where to draw; a new figure if None.
     chance
@@ -35,15 +37,22 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
     x = np.arange(len(table))
     ax = axes_or_new(ax, 7.2, 3.2)
     ax.vlines(x, 0, value, color=RULE, lw=1.2, zorder=1)
-    ax.plot(x, value, "o", color=ACCENT, ms=3.5, zorder=2)
+    if {"low", "high"} <= set(table):
+        ax.vlines(
+            x, table["low"].to_numpy(float), table["high"].to_numpy(float), color=ACCENT, lw=0.9, alpha=0.6, zorder=2
+        )
+    ax.plot(x, value, "o", color=ACCENT, ms=3.5, zorder=3, clip_on=False)
     if chance is not None:
         ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), label=f"chance {chance:.1%}")
         ax.legend(loc="upper right", frameon=False, fontsize=8.5)
     step = max(1, -(-len(table) // _MOST_LABELS))
-    ax.set_xticks(x[::step], [plain(label) for label in table["label"]][::step], rotation=90, fontsize=7.5)
+    short, names = short_labels(table["label"])
+    ax.set_xticks(x[::step], [plain(label) for label in short][::step], rotation=90, fontsize=7.5)
     ax.set_xlim(-0.8, len(table) - 0.2)
     ax.set_ylim(0, 1.03)
     write_percent(ax, "y")
-    ax.set_xlabel("class, best first" if step == 1 else f"class, best first (one in {step} named)")
-    ax.set_ylabel("test trials decoded correctly (%)")
+    kind = f"class ({plain(names)})" if names else "class"
+    ax.set_xlabel(f"{kind}, best first" if step == 1 else f"{kind}, best first (one in {step} named)")
+    bar = ",\nbar: 95 % interval" if {"low", "high"} <= set(table) else ""
+    ax.set_ylabel(f"test trials decoded correctly (%){bar}")
     return ax
