@@ -41,7 +41,7 @@ LAYERS = (
     ("candidates",),
     ("fitting",),
     ("decoder_chart",),
-    ("decoders", "connectivity"),
+    ("decoders", "connectivity", "receptive_fields"),
     ("networks",),
     ("detrending",),
     (

@@ -93,7 +93,7 @@ def drive(images: Images, receptive_fields: ReceptiveFields, coarseness: int = 1
     for start in range(0, len(receptive_fields), BATCH):
         batch = slice(start, start + BATCH)
         some = receptive_fields.rows(batch)
-        even, odd = _filters(some, azimuth, elevation, PIXEL * coarseness)
+        even, odd = gabor_filters(some, azimuth, elevation, PIXEL * coarseness)
         first, second = pixels @ even.T, pixels @ odd.T
         simple = np.maximum(first, 0)
         complex_ = np.sqrt((first**2 + second**2) / 2)
@@ -158,7 +158,7 @@ def fit_nonlinearity(scene_drive: NDArray[np.float32], variation: Floats, peaked
     return Nonlinearity((low + high) / 2, constant, mean, response.mean(0), ceiling)
 
 
-def _filters(
+def gabor_filters(
     some: ReceptiveFields, azimuth: Floats, elevation: Floats, pixel: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Even and odd Gabor of each unit without response to grey, unit energy, shape (n_units, n_pixels)."""
