@@ -191,6 +191,8 @@ class Benchmark:
         Where W&B runs are written, one a cell; None: there are none.
     controls
         Reference rows that see what the mouse did and no spike: ``"running"``, ``"pupil"``, ``"behaviour"`` (both).
+    encoders
+        Constants of encoders by name; behind each stand the decoders, beside themselves alone.
     """
 
     datasets: Mapping[str, xr.Dataset] | Feed
@@ -208,6 +210,7 @@ class Benchmark:
     searches: Searches | None = None
     wandb: WandbSettings | None = None
     controls: Sequence[str] = ()
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def memory_estimate(self) -> int:
         """Bytes of memory that a run needs here, roughly: trials, their shared copy, and what each process works on."""
@@ -326,6 +329,7 @@ class Benchmark:
             params=self.params,
             searches=self.searches,
             controls=self.controls,
+            encoders=self.encoders,
         )
         return problem, folds, contenders
 

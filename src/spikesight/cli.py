@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
+from spikesight import attribution_cli, connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -28,7 +28,7 @@ HOW_TO_RESUME = {
     "benchmark": "; start the same command again to resume (searches: with --resume)",
     "tune": "; start the same command again with --resume to go on",
     "fetch": "; start the same command again to go on at the byte it had",
-    **dict.fromkeys(("connectivity", "demo"), "; start the same command again to resume"),
+    **dict.fromkeys(("connectivity", "demo", "attribution"), "; start the same command again to resume"),
 }
 """What a command that was stopped tells, by its name."""
 
@@ -61,6 +61,7 @@ app = typer.Typer(
 
 app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
+app.command()(attribution_cli.attribution)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
 app.command()(figures_cli.figures)
@@ -153,6 +154,13 @@ def benchmark(
     decoders: Annotated[
         str | None, typer.Option(help=f"Names, see `spikesight decoders`. {options.default_of('decoders')}")
     ] = None,
+    encoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What stands in front of the decoders, in rows beside theirs: pca, factor-analysis, autoencoder, vae, "
+            "or a transformer's path (sklearn.decomposition:FastICA). Several: give it again. Default: none."
+        ),
+    ] = None,
     selection: Annotated[
         str | None, typer.Option(help=f"tuned, searched, default or several. {options.default_of('selection')}")
     ] = None,
@@ -203,6 +211,7 @@ def benchmark(
     units = {"areas": options.names(areas, several=True), "quality": quality, "running": running}
     terms = {"decoders": options.names(decoders, several=True), "selection": asked_selection}
     terms["controls"] = options.names(control, several=True)
+    terms["encoders"] = options.names(",".join(encoder), several=True) if encoder else None
     searching = {"tuning": options.tuning_options(search, candidates, budget, scheduler, space)}
     split = {"splitter": splitter, "n_splits": folds, "gap": gap, "seed": seed}
     execution = {"jobs": jobs, "ray": ray, "time_limit": time_limit, "save_decoders": save_decoders, "out": out}

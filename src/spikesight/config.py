@@ -28,6 +28,7 @@ OPTIONS = {
     "n_splits": "--folds",
     "n_bins": "--bins",
     "controls": "--control",
+    "encoders": "--encoder",
     **{
         name: f"--{name.replace('_', '-')}"
         for name in (
@@ -135,6 +136,9 @@ class BenchmarkConfig(Frozen):
         "searched" searches them there, "default" leaves them.
     params
         Constants in place of a decoder's defaults, by decoder: what a search wrote into ``best.yaml``.
+    encoders, encoder_params
+        What stands in front of the decoders, in further rows: registered names, or paths of transformers
+        ("sklearn.decomposition:FastICA"); constants in place of their defaults, by encoder.
     tuning
         How constants are searched; filled with defaults if "searched" is asked, else None.
     splitter, n_splits, gap
@@ -174,6 +178,8 @@ class BenchmarkConfig(Frozen):
     decoders: tuple[str, ...] = Field(default=DEFAULT_DECODERS, min_length=1)
     selection: tuple[Literal["searched", "tuned", "default"], ...] = Field(default=("tuned", "default"), min_length=1)
     params: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    encoders: tuple[str, ...] = ()
+    encoder_params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     tuning: TuningConfig | None = None
     splitter: Literal["block-kfold", "repeat-kfold", "last-block"] = "block-kfold"
     n_splits: int = Field(default=5, ge=2)
@@ -188,7 +194,7 @@ class BenchmarkConfig(Frozen):
     wandb_entity: WandbName | None = None
     out: Path | None = None
 
-    @field_validator("decoders", "selection", "sources", "controls")
+    @field_validator("decoders", "selection", "sources", "controls", "encoders")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         repeated = sorted({str(value) for value in values if values.count(value) > 1})
@@ -244,12 +250,13 @@ class BenchmarkConfig(Frozen):
     @model_validator(mode="after")
     def _known_decoders(self) -> "BenchmarkConfig":
         asked = {"params": self.params, "tuning.space": {} if self.tuning is None else self.tuning.space}
-        for key, by_decoder in asked.items():
-            unused = sorted(set(by_decoder) - set(self.decoders))
+        rows = [(key, constants, "decoders", self.decoders) for key, constants in asked.items()]
+        rows.append(("encoder_params", self.encoder_params, "encoders", self.encoders))
+        for key, constants, kind, names in rows:
+            unused = sorted(set(constants) - set(names))
             if unused:
-                raise ValueError(
-                    f"expected {key} of decoders that are asked for ({', '.join(self.decoders)}), got {unused[0]}"
-                )
+                known = ", ".join(names) or "none"
+                raise ValueError(f"expected {key} of {kind} that are asked for ({known}), got {unused[0]}")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from spikesight.contenders import contender
+from spikesight.contenders import contender, encoded_contender
 from spikesight.decoders import registry
 from spikesight.decoders.behaviour import BehaviourLogistic
 from spikesight.decoders.on_bins import OnBins
@@ -35,6 +35,7 @@ def entrants(
     params: Mapping[str, Mapping[str, Any]] | None = None,
     searches: Searches | None = None,
     controls: Sequence[str] = (),
+    encoders: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Contender]:
     """List the contenders of one session.
 
@@ -55,12 +56,15 @@ def entrants(
         Makes searches, if there are any.
     controls
         Names of ``CONTROLS``: rows that see what the mouse did and no spike.
+    encoders
+        Constants of encoders by name: behind each stand the decoders that make sense there, beside themselves alone.
+        They have a default row in place of a searched one.
 
     Returns
     -------
     list of Contender
         Chance and the references, the controls, with context what the neighbours alone tell, the identity graph in
-        place of each graph decoder's own; then the decoders.
+        place of each graph decoder's own; then the decoders, and those behind encoders.
 
     Raises
     ------
@@ -80,7 +84,21 @@ def entrants(
             if name != CHANCE
             for how in _selections_of(name, selections)
         ),
+        *(
+            encoded_contender(encoder, name, how, given.get(name), constants)
+            for encoder, constants in (encoders or {}).items()
+            for name in decoders
+            if not why_not_behind(name, given.get(name, {}))
+            for how in dict.fromkeys(DEFAULT if one == SEARCHED else one for one in _selections_of(name, selections))
+        ),
     ]
+
+
+def why_not_behind(name: str, params: Mapping[str, Any]) -> str:
+    """Say why a decoder makes no sense behind an encoder; "" if it does."""
+    from spikesight.decoders.encoded import refusal
+
+    return refusal(registry.get(name), dict(params))
 
 
 def has_graph(decoder: type[Any]) -> bool:

@@ -15,7 +15,8 @@ from spikesight.config import BenchmarkConfig
 from spikesight.data.location import check_public, find, is_streamed
 from spikesight.decoders import registry
 from spikesight.detrending import Detrending
-from spikesight.entrants import CHANCE, Searches
+from spikesight.encoders import registry as encoders
+from spikesight.entrants import CHANCE, Searches, why_not_behind
 from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
 from spikesight.evaluation import Problem
@@ -75,6 +76,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
     require_wandb(config.wandb)
     for name in config.decoders:
         registry.spec(name)
+    _check_encoders(config)
     sources = _sources(config)
     asked = config.model_copy(update={"sources": sources, "out": config.run_directory().expanduser().resolve()})
     searching = SEARCHED in config.selection
@@ -99,7 +101,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             _refuse_unfinished_searches(run)
         if config.ray is not None:
             tell.note(describe_cluster())
-        for text in _uneven_terms(config):
+        for text in (*_uneven_terms(config), *_bare_only(config)):
             tell.note(text)
         datasets, references = _sessions(run, asked, sources, tell)
         benchmark = Benchmark(
@@ -118,6 +120,7 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             searches=_searches(config, tell, resume=resume) if searching else None,
             wandb=wandb,
             controls=config.controls,
+            encoders=_encoders(config),
         )
         if not isinstance(datasets, SessionFeed):
             tell.note(f"needs about {max(1, round(benchmark.memory_estimate() / 1e6)):,} MB of memory")
@@ -129,6 +132,49 @@ def run_benchmark(config: BenchmarkConfig, progress: Progress | None = None, *, 
             datasets.refuse_nothing()
         write_report(run.path)
     return run.path
+
+
+def _encoders(config: BenchmarkConfig) -> dict[str, dict[str, Any]]:
+    """Give the constants of every encoder that is asked for."""
+    return {name: config.encoder_params.get(name, {}) for name in config.encoders}
+
+
+def _check_encoders(config: BenchmarkConfig) -> None:
+    """Refuse encoders that cannot be made, stored, told apart, or have no decoder to stand in front of.
+
+    Raises
+    ------
+    ConfigError
+        Before anything is read or fitted.
+    """
+    if not config.encoders:
+        return
+    labels: dict[str, str] = {}
+    for name, constants in _encoders(config).items():
+        made = encoders.make(name, constants)
+        if config.save_decoders:
+            encoders.name_of(made)
+        other = labels.setdefault(encoders.label_of(name), name)
+        if other != name:
+            raise ConfigError(
+                f"{other} and {name} would both be called {encoders.label_of(name)} in tables; choose one."
+            )
+    reasons = {name: why_not_behind(name, config.params.get(name, {})) for name in config.decoders}
+    if all(reasons.values()):
+        told = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+        raise ConfigError(
+            f"no decoder that was asked for can stand behind an encoder. {told}. Add one, such as fa-lda."
+        )
+
+
+def _bare_only(config: BenchmarkConfig) -> Iterator[str]:
+    """Name what does not stand behind the encoders."""
+    for name in config.decoders if config.encoders else ():
+        why = why_not_behind(name, config.params.get(name, {}))
+        if why and name != CHANCE:
+            yield f"{name} stands alone, without an encoder: {why}"
+    if config.encoders and SEARCHED in config.selection:
+        yield "constants behind an encoder are not searched: a decoder there gets a default row, no searched one"
 
 
 def _recorded(config: BenchmarkConfig) -> dict[str, Any]:

@@ -212,19 +212,19 @@ def fit_fold(
         by those that compare candidates.
     """
     given = {"unit_ids": unit_ids, "checkpoint": checkpoint}
-    estimator = _given(_seeded(contender.estimator, seed), **given)
+    estimator = given_to(seeded(contender.estimator, seed), **given)
     inner = inner_trials(X, y, groups, train, gap=gap, detrending=detrending)
     chosen = Chosen()
     if contender.search is not None:
         folder = None if checkpoint is None else checkpoint / SEARCH
-        chosen = contender.search(_given(clone(estimator), checkpoint=None), list(inner), folder)
+        chosen = contender.search(given_to(clone(estimator), checkpoint=None), list(inner), folder)
     elif contender.n_compared >= FEWEST_CANDIDATES:
         chosen = _best_of(contender, estimator, inner)
     estimator = with_constants(estimator, chosen.params)
     fitted, counts = _detrended(detrending, X, groups, train)
     hook = {} if on_epoch is None else {"on_epoch": on_epoch}
-    _given(estimator, **hook).fit(counts, y[train])
-    return FittedFold(_given(estimator, checkpoint=None, **dict.fromkeys(hook)), fitted, chosen)
+    given_to(estimator, **hook).fit(counts, y[train])
+    return FittedFold(given_to(estimator, checkpoint=None, **dict.fromkeys(hook)), fitted, chosen)
 
 
 def inner_trials(
@@ -290,14 +290,14 @@ def _stretches(groups: NDArray[Any] | None, rows: Rows) -> NDArray[Any]:
     return np.zeros(len(rows), np.intp) if groups is None else groups[rows]
 
 
-def _seeded(estimator: Any, seed: int) -> Any:
+def seeded(estimator: Any, seed: int) -> Any:
     """Return an unfitted copy whose every ``random_state``, however deep, is ``seed``."""
     copy = clone(estimator)
     states = [name for name in copy.get_params() if name == "random_state" or name.endswith("__random_state")]
     return copy.set_params(**dict.fromkeys(states, seed))
 
 
-def _given(estimator: Any, **values: Any) -> Any:
+def given_to(estimator: Any, **values: Any) -> Any:
     """Set those of the parameters that the estimator itself has."""
     known = estimator.get_params(deep=False)
     return estimator.set_params(**{name: value for name, value in values.items() if name in known})

@@ -36,7 +36,7 @@ END_SIZE: Final = 1024**2
 
 DECIDES_NUMBERS: Final = (
     *("evaluation.py", "fitting.py", "candidates.py", "detrending.py", "metrics.py", "preprocessing.py", "splits.py"),
-    *("data/timeline.py", "decoders/*.py", "networks/*.py"),
+    *("data/timeline.py", "decoders/*.py", "encoders/*.py", "networks/*.py"),
 )
 """Sources that decide what comes out of a given set of trials."""
 DECIDES_TRIALS: Final = (
@@ -46,6 +46,8 @@ DECIDES_TRIALS: Final = (
 """Sources that decide which trials come out of a file, and what is shown of them."""
 DECIDES_CONNECTIVITY: Final = ("connectivity/*.py", "networks/*.py", "data/count_kernels.py")
 """Sources that decide what connectivity comes out of given counts."""
+DECIDES_ATTRIBUTION: Final = ("attribution/*.py", "attribution_source.py", "attribution_run.py")
+"""Sources that decide what of a given decoder's prediction is attributed to which unit."""
 LIBRARIES_BEHIND_NUMBERS: Final = ("numpy", "scipy", "scikit-learn", "torch")
 """Packages whose release may change what a decoder predicts."""
 
@@ -99,6 +101,11 @@ def code_digest() -> str:
 def trials_digest() -> str:
     """SHA-256 of the sources in ``DECIDES_TRIALS``."""
     return _digest_of_sources(DECIDES_TRIALS)
+
+
+def attribution_digest() -> str:
+    """SHA-256 of the sources in ``DECIDES_ATTRIBUTION``."""
+    return _digest_of_sources(DECIDES_ATTRIBUTION)
 
 
 def connectivity_digest() -> str:

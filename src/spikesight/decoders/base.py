@@ -105,10 +105,18 @@ class StandardisedDecoder(Decoder):
         self._fit_rows(rows, codes)
 
     def _scores(self, trials: NDArray[Any]) -> Floats:
-        rows = self._columns(trials, np.float64)
+        return self._score_rows(self._standardised(trials))
+
+    def standardised(self, X: ArrayLike) -> Floats:
+        """Return the standardised columns of trials, (n_trials, n_columns); those of unit ``u`` are ``u::n_units_``."""
+        check_is_fitted(self)
+        return self._standardised(validate_trials(self, X, reset=False, non_negative=True))
+
+    def _standardised(self, trials: NDArray[Any]) -> Floats:
+        rows: Floats = self._columns(trials, np.float64)
         rows -= self.mean_
         rows /= self.scale_
-        return self._score_rows(rows)
+        return rows
 
     def _columns(self, trials: NDArray[Any], dtype: type[np.floating]) -> NDArray[Any]:
         """Return what is standardised, as a new array: here square-root counts, the first bin of all units first."""

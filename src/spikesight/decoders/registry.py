@@ -229,6 +229,9 @@ _DECODERS: dict[str, DecoderSpec] = {
     ),
 }
 
+_AROUND: Final = {"encoded": "spikesight.decoders.encoded:EncodedDecoder"}
+"""Decoders that only stand around another one. They are stored by these names, and listed nowhere."""
+
 
 def names() -> list[str]:
     """Names of all decoders that can be used: built in, registered, and plug-ins that import."""
@@ -263,7 +266,7 @@ def spec(name: str) -> DecoderSpec:
 
 def get(name: str) -> type[Any]:
     """Import and return the class of a decoder. Raises as ``spec`` does."""
-    return _import_class(spec(name).path)
+    return _import_class(_AROUND[name] if name in _AROUND else spec(name).path)
 
 
 def make(name: str, **params: Any) -> Any:
@@ -279,6 +282,8 @@ def register(name: str, spec: DecoderSpec) -> None:
     ConfigError
         If the name is taken.
     """
+    if name in _AROUND:
+        raise ConfigError(f"the decoder name {name!r} is taken by {_AROUND[name]}; choose another name.")
     if name in _DECODERS:
         raise ConfigError(f"the decoder name {name!r} is taken by {_DECODERS[name].path}; choose another name.")
     _DECODERS[name] = spec
@@ -300,8 +305,9 @@ def name_of(cls: type[Any]) -> str:
         If it is not.
     """
     plugins, _ = _load_plugins()
-    for name, known in {**_DECODERS, **plugins}.items():
-        if known.path.partition(":")[2] == cls.__qualname__ and _import_class(known.path) is cls:
+    paths = {name: known.path for name, known in {**_DECODERS, **plugins}.items()}
+    for name, path in {**paths, **_AROUND}.items():
+        if path.partition(":")[2] == cls.__qualname__ and _import_class(path) is cls:
             return name
     raise ConfigError(f"{cls.__module__}:{cls.__qualname__} is no registered decoder; see registry.register.")
 

@@ -3,13 +3,12 @@
 A stored decoder is a folder of two files, or three. ``decoder.json`` holds its registered name, constructor parameters,
 plain fitted values and what the caller wants to remember; ``arrays.npz`` holds its fitted arrays and the ids of its
 units; ``network.safetensors`` holds the weights of a network. The fitted members of an ensemble are stored decoders in
-folders within it, ``members_0`` and so on. Reading imports the class that the registry has under a name and nothing
-else, whatever the file says.
+folders within it, ``members_0`` and so on; of a decoder behind an encoder there are ``encoder_`` and ``decoder_``.
+Reading imports the class that the registry has under a name and nothing else, whatever the file says.
 """
 
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -22,7 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from spikesight import __version__
 from spikesight.data.npz_file import read_npz, write_npz
 from spikesight.decoders import registry
+from spikesight.decoders.encoded import EncodedDecoder
 from spikesight.decoders.stored_params import Arrays, decode_params, encode_params
+from spikesight.decoders.taken_apart import DECODER, ENCODER, FITTED, MEMBERS, NETWORK, plain, take_apart
 from spikesight.errors import ConfigError, DecoderError, FileFormatError, SpikesightError, brief
 
 DESCRIPTION: Final = "decoder.json"
@@ -31,10 +32,6 @@ WEIGHTS: Final = "network.safetensors"
 FORMAT: Final = "spikesight-decoder"
 FORMAT_VERSION: Final = 1
 _UNIT_IDS: Final = "unit_ids"
-_NETWORK: Final = "network_"
-_MEMBERS: Final = "members_"
-_FITTED = re.compile(r"[A-Za-z][A-Za-z0-9_]*_")
-"""Names of fitted attributes: they end in an underscore and do not begin with one."""
 
 
 def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta: Mapping[str, Any]) -> None:
@@ -66,7 +63,7 @@ def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta:
     if ids.shape != (decoder.n_units_,) or ids.dtype.hasobject:
         raise DecoderError(f"expected {decoder.n_units_} unit ids, one per unit, got {ids.dtype} of shape {ids.shape}.")
     name = registry.name_of(type(decoder))
-    arrays, numbers, texts = _take_apart(decoder)
+    arrays, numbers, texts = take_apart(decoder)
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -78,7 +75,7 @@ def save_decoder(decoder: Any, folder: str | Path, *, unit_ids: ArrayLike, meta:
         "meta": dict(meta),
     }
     try:
-        text = json.dumps(description, indent=2, ensure_ascii=False, default=_plain)
+        text = json.dumps(description, indent=2, ensure_ascii=False, default=plain)
     except (TypeError, ValueError) as error:
         raise DecoderError(f"what is stored with a decoder must be JSON-able: {error}.") from error
     try:
@@ -105,69 +102,29 @@ def load_decoder(folder: str | Path) -> tuple[Any, dict[str, Any]]:
     DecoderError
         If it was stored by a decoder that this installation does not have.
     """
-    return _load(Path(folder), may_have_members=True)
+    return _load(Path(folder), (MEMBERS, ENCODER))
 
 
-def _load(folder: Path, *, may_have_members: bool) -> tuple[Any, dict[str, Any]]:
+def _load(folder: Path, parts: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """Read a decoder that may have these parts; none has itself as a part, however deep."""
     description = _read_description(folder)
     arrays = read_npz(_existing(folder / ARRAYS))
     unit_ids = arrays.pop(_UNIT_IDS, None)
     decoder = _make(description, arrays, folder)
     state: dict[str, Any] = {**arrays, **description["numbers"]}
     for name, value in state.items():
-        if not _FITTED.fullmatch(name) or hasattr(type(decoder), name):
+        if not FITTED.fullmatch(name) or hasattr(type(decoder), name):
             raise FileFormatError(f"{folder}: {name!r} is no fitted attribute of {type(decoder).__name__}.")
         as_objects = name in description["texts"] and isinstance(value, np.ndarray)
         setattr(decoder, name, value.astype(object) if as_objects else value)
     if hasattr(decoder, "untrained_network"):
         _read_network(decoder, _existing(folder / WEIGHTS))
     if "members" in decoder.get_params(deep=False):
-        decoder.members_ = _read_members(decoder, folder, may_have_members)
+        decoder.members_ = _read_members(decoder, folder, MEMBERS in parts)
+    if isinstance(decoder, EncodedDecoder):
+        _read_encoded(decoder, folder, ENCODER in parts)
     _check_state(decoder, unit_ids, folder)
     return decoder, {**description["meta"], _UNIT_IDS: np.asarray(unit_ids).tolist()}
-
-
-def _take_apart(decoder: Any) -> tuple[Arrays, dict[str, Any], list[str]]:
-    """Return the fitted arrays, the fitted plain values, and the names of arrays of Python strings.
-
-    A network is left to a file of its own, and the members of an ensemble to folders.
-    """
-    arrays: Arrays = {}
-    numbers: dict[str, Any] = {}
-    texts: list[str] = []
-    for name, value in vars(decoder).items():
-        if not _FITTED.fullmatch(name):
-            if name not in decoder.get_params(deep=False):
-                raise DecoderError(f"{type(decoder).__name__}.{name} is neither a parameter nor a fitted attribute.")
-        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-            arrays[name] = value
-        elif isinstance(value, np.ndarray) and all(isinstance(item, str) for item in value.flat):
-            arrays[name] = value.astype(str)
-            texts.append(name)
-        elif _is_plain(value):
-            numbers[name] = value.item() if isinstance(value, np.generic) else value
-        elif name not in (_NETWORK, _MEMBERS):
-            raise DecoderError(
-                f"cannot store {type(decoder).__name__}.{name}, a {type(value).__name__}: a fitted decoder is stored "
-                "as arrays and plain values, never with pickle."
-            )
-    return arrays, numbers, texts
-
-
-def _is_plain(value: Any) -> bool:
-    """Tell if JSON gives the value back as it is: a scalar, or a list or a table by name of such."""
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy's scalars into Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} is a {type(value).__name__}")
 
 
 def _write_folder(folder: Path, text: str, arrays: Arrays, decoder: Any) -> None:
@@ -182,10 +139,14 @@ def _write_folder(folder: Path, text: str, arrays: Arrays, decoder: Any) -> None
         (new / DESCRIPTION).write_text(text, encoding="utf-8")
         with (new / ARRAYS).open("xb") as file:
             write_npz(file, arrays)
-        if hasattr(decoder, _NETWORK):
+        if hasattr(decoder, NETWORK):
             _write_network(decoder, new / WEIGHTS)
-        for place, member in enumerate(getattr(decoder, _MEMBERS, ())):
-            save_decoder(member, new / f"{_MEMBERS}{place}", unit_ids=arrays[_UNIT_IDS], meta={})
+        for place, member in enumerate(getattr(decoder, MEMBERS, ())):
+            save_decoder(member, new / f"{MEMBERS}{place}", unit_ids=arrays[_UNIT_IDS], meta={})
+        if hasattr(decoder, ENCODER):
+            _write_encoder(decoder, new / ENCODER)
+            components = np.arange(decoder.decoder_.n_units_)
+            save_decoder(decoder.decoder_, new / DECODER, unit_ids=components, meta={})
         if replaces:
             os.replace(folder, old)
         os.replace(new, folder)
@@ -210,11 +171,27 @@ def _read_network(decoder: Any, path: Path) -> None:
     read_network(decoder, path)
 
 
+def _write_encoder(decoder: Any, folder: Path) -> None:
+    from spikesight.decoders.stored_encoder import write_encoder  # torch, as above
+
+    write_encoder(decoder.encoder_, folder)
+
+
+def _read_encoded(decoder: Any, folder: Path, allowed: bool) -> None:
+    """Load an encoder and the decoder behind it, which has none itself: a link to the folder would never end."""
+    from spikesight.decoders.stored_encoder import read_encoder
+
+    if not allowed:
+        raise FileFormatError(f"{folder}: expected a decoder without an encoder within another decoder.")
+    decoder.encoder_ = read_encoder(decoder.encoder, folder / ENCODER)
+    decoder.decoder_ = _load(folder / DECODER, (MEMBERS,))[0]
+
+
 def _read_members(decoder: Any, folder: Path, allowed: bool) -> list[Any]:
     """Load the members of an ensemble. A member has none itself: a link to the folder would never end."""
     if not (allowed and isinstance(decoder.members, list | tuple)):
         raise FileFormatError(f"{folder}: {decoder.members!r:.200} are no members of a stored ensemble.")
-    return [_load(folder / f"{_MEMBERS}{place}", may_have_members=False)[0] for place in range(len(decoder.members))]
+    return [_load(folder / f"{MEMBERS}{place}", ())[0] for place in range(len(decoder.members))]
 
 
 def _existing(path: Path) -> Path:

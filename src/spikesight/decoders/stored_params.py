@@ -1,7 +1,7 @@
-"""Constructor parameters as JSON and arrays: plain values, arrays, lists, tables, graphs, and decoders.
+"""Constructor parameters as JSON and arrays: plain values, arrays, lists, tables, graphs, decoders and encoders.
 
-A file names classes by the names of two literal tables, the registry of decoders and the sources of graphs. No other
-class is ever made, whatever the file says.
+A file names classes by the names of three tables: the registries of decoders and of encoders, the sources of graphs. No
+other class is ever made, whatever the file says.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesight.decoders import registry
+from spikesight.encoders import registry as encoders
 from spikesight.errors import ConfigError, DecoderError, FileFormatError
 
 Arrays = dict[str, NDArray[Any]]
@@ -73,17 +74,20 @@ def _encode(value: Any, arrays: Arrays, where: str, owner: str) -> Any:
         return {"graph": type(value).__name__, "params": encode_params(value, arrays, where)}
     if hasattr(value, "get_params") and hasattr(value, "predict"):
         return {"decoder": _registered(value, where), "params": encode_params(value, arrays, where)}
+    if hasattr(value, "get_params") and hasattr(value, "transform"):
+        return {"encoder": _registered(value, where), "params": encode_params(value, arrays, where)}
     raise DecoderError(
         f"cannot store {owner}({where.rpartition('/')[2]}={value!r:.80}): parameters must be numbers, text, None, "
         "arrays, graphs, registered decoders, or lists and tables of these."
     )
 
 
-def _registered(decoder: Any, where: str) -> str:
+def _registered(part: Any, where: str) -> str:
+    """Return the registered name of a decoder or an encoder."""
     try:
-        return registry.name_of(type(decoder))
+        return registry.name_of(type(part)) if hasattr(part, "predict") else encoders.name_of(part)
     except ConfigError as error:
-        raise DecoderError(f"cannot store the decoder in {where}: {error}") from error
+        raise DecoderError(f"cannot store what is in {where}: {error}") from error
 
 
 def _decode(value: Any, arrays: Arrays) -> Any:
@@ -100,6 +104,8 @@ def _decode(value: Any, arrays: Arrays) -> Any:
             return _graph(name, decode_params(params, arrays))
         case {"decoder": str(name), "params": dict(params)}:
             return registry.make(name, **decode_params(params, arrays))
+        case {"encoder": str(name), "params": dict(params)} if name in encoders.names():
+            return encoders.make(name, decode_params(params, arrays))
         case None | bool() | int() | float() | str():
             return value
     raise FileFormatError(f"{value!r:.200} describes no parameter of a stored decoder.")

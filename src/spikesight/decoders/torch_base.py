@@ -190,6 +190,15 @@ class TorchDecoder(ProbabilisticDecoder):
         trials = validate_trials(self, X, reset=False, non_negative=True)
         return np.asarray(self.classes_[self._scores_in(trials, np.float32).argmax(axis=1)])
 
+    def standardised(self, X: ArrayLike) -> Floats:
+        """Return standardised square-root counts (n_trials, n_bins, n_units): 0 is the mean training trial."""
+        trials = validate_trials(self, X, reset=False, non_negative=True)
+        return np.asarray((anscombe(trials) - self.mean_) / self.scale_)
+
+    def white(self, rows: Floats) -> Floats:
+        """Return what the network sees of standardised trials (n_trials, n_bins, n_units); a linear map."""
+        return np.asarray(self._white(rows))
+
     def _scores(self, trials: NDArray[Any]) -> Floats:
         # in double precision, so that a trial's answer does not hang on which others are decoded with it
         return self._scores_in(trials, np.float64)

@@ -9,9 +9,11 @@ from typing import Any
 
 _HOME = {
     "animate_graph": "graph_animation",
+    "plot_ablation_curves": "ablation",
     "plot_accuracy_against": "sizes",
     "plot_accuracy_per_session": "sessions",
     "plot_architecture": "flow_chart",
+    "plot_area_ablation": "ablation",
     "plot_area_graph": "area_graph",
     "plot_area_rates": "rates",
     "plot_bins": "bin_cuts",
@@ -44,6 +46,7 @@ _HOME = {
     "plot_tuned_against_default": "tuning_gain",
     "plot_unit_correlations": "unit_correlations",
     "plot_unit_graph": "unit_graph",
+    "plot_unit_importance": "unit_importance",
     "plot_units_in_ccf": "ccf_units",
     "plot_validation_curve": "validation",
     "plot_validation_scores": "validation",

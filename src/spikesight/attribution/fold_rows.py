@@ -1,0 +1,66 @@
+"""One method on one fitted decoder: a row per unit."""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from spikesight.attribution.integrated_gradients import integrated_gradients
+from spikesight.attribution.permutation import permutation_importance
+from spikesight.attribution.shapley import shap_importance
+from spikesight.statistics import MINIMUM_RUNS, RUN_LENGTH
+
+PERMUTATION: Final = "permutation"
+SHAP: Final = "shap"
+GRADIENTS: Final = "integrated-gradients"
+ABLATION: Final = "ablation"
+METHODS: Final = (PERMUTATION, SHAP, GRADIENTS, ABLATION)
+SCORE: Final = "score of the true class"
+
+
+def unit_rows(
+    method: str, decoder: Any, X: NDArray[Any], y: NDArray[Any], blocks: NDArray[Any], *, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Attribute the prediction of test trials to units.
+
+    Parameters
+    ----------
+    method
+        ``"permutation"``, ``"shap"`` or ``"integrated-gradients"``.
+    decoder
+        Fitted decoder.
+    X, y, blocks
+        Test trials as the decoder takes them (n_trials, n_bins, n_units), their labels and blocks.
+    n_permutations, seed
+        Of permutation importance.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per unit, in the order of ``X``: ``measure, importance, accuracy_lost, magnitude, expected, deviation,
+        n_draws, n_test`` (see `spikesight.attribution.unit_table`).
+
+    Raises
+    ------
+    DecoderError
+        If the decoder does not allow the method.
+    """
+    if method == PERMUTATION:
+        lost = permutation_importance(decoder, X, y, blocks, n_permutations=n_permutations, seed=seed)
+        spread = lost.lost.std(axis=0, ddof=1) if n_permutations > 1 else np.nan
+        found = {"measure": lost.measure, "importance": lost.lost.mean(axis=0), "deviation": spread}
+        found |= {"accuracy_lost": lost.lost_accuracy.mean(axis=0), "magnitude": np.nan, "expected": 0.0}
+        return pd.DataFrame({**found, "n_draws": n_permutations, "n_test": lost.n_trials})
+    if method == SHAP:
+        shap = shap_importance(decoder, X, y, blocks)
+        found = {"measure": SCORE, "importance": shap.toward_true, "magnitude": shap.magnitude}
+        found |= {"expected": shap.expected, "deviation": shap.deviation, "accuracy_lost": np.nan}
+        return pd.DataFrame({**found, "n_draws": 0, "n_test": shap.n_trials})
+    gradients = integrated_gradients(decoder, X, y)
+    values = gradients.values.sum(axis=1)
+    runs = np.array_split(values, max(len(values) // RUN_LENGTH, min(MINIMUM_RUNS, len(values))))
+    means = np.array([run.mean(axis=0) for run in runs])
+    found = {"measure": SCORE, "importance": values.mean(axis=0), "magnitude": np.abs(values).mean(axis=0)}
+    found |= {"expected": 0.0, "deviation": means.std(axis=0, ddof=1) / np.sqrt(len(means)), "accuracy_lost": np.nan}
+    return pd.DataFrame({**found, "n_draws": len(means), "n_test": len(values)})
