@@ -108,12 +108,14 @@ def config_page() -> str:
 
 def _table(model: Any, prefix: str, options: Mapping[str, str]) -> str:
     meanings = attributes_of(getdoc(model) or "")
-    rows = [":::{list-table}", ":header-rows: 1", ":widths: 16 12 20 52", ""]
-    rows += _row("key", "command line", "default", "meaning")
+    widths = "16 12 20 52" if meanings else "40 20 40"
+    rows = [":::{list-table}", ":header-rows: 1", f":widths: {widths}", ""]
+    rows += _row("key", "command line", "default", *(["meaning"] if meanings else []))
     for name, field in model.model_fields.items():
         default = "required" if field.is_required() else f"`{_written(field.get_default(call_default_factory=True))}`"
         option = options.get(f"{prefix}{name}", "")
-        rows += _row(f"`{prefix}{name}`", f"`{option}`" if option else "`--set`", default, meanings.get(name, ""))
+        cells = [f"`{prefix}{name}`", f"`{option}`" if option else "`--set`", default]
+        rows += _row(*cells, *([meanings.get(name, "")] if meanings else []))
     return "\n".join([*rows, ":::"])
 
 

@@ -115,6 +115,8 @@ def run_attribution(
             found, changed = _session_rows(session, asked, directory, counted)
             tables.append(found)
             places.append(unit_places(session.dataset, session.problem.session))
+            if not places[-1]["area"].any():
+                tell.note(f"session {session.problem.session}: no area is known, so nothing is told by area")
             other += changed
         if other:
             tell.note(

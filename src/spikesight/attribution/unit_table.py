@@ -21,7 +21,7 @@ UNIT_COLUMNS: Final = (
     "p_value", "q_value", "n_folds", "n_seeds", "n_test",
 )  # fmt: skip
 _LEVEL = 0.95
-_DEPTHS: Final = ("probe_vertical_position", "dorsal_ventral_ccf_coordinate")
+_HEIGHT: Final = "probe_vertical_position"
 
 
 def unit_table(folds: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
@@ -63,13 +63,13 @@ def unit_table(folds: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
 
 
 def unit_places(dataset: xr.Dataset, session: str) -> pd.DataFrame:
-    """Say where units lie: columns ``session, unit, area, depth`` (um; NaN where the file does not say).
+    """Say where units lie: columns ``session, unit, area, depth``.
 
-    Depth is the height above the tip of the probe, or the dorsal-ventral coordinate of the common framework.
+    Depth is told as files tell it, by the height above the tip of the probe, um; NaN where the file does not say.
     """
     units = dataset[schema.UNIT].to_numpy()
     named = dataset[schema.AREA].to_numpy().astype(str) if schema.AREA in dataset.coords else np.full(len(units), "")
-    depth = next((dataset[name].to_numpy() for name in _DEPTHS if name in dataset.coords), np.full(len(units), np.nan))
+    depth = dataset[_HEIGHT].to_numpy() if _HEIGHT in dataset.coords else np.full(len(units), np.nan)
     return pd.DataFrame({"session": session, "unit": units, "area": named, "depth": depth.astype(np.float64)})
 
 

@@ -1,6 +1,6 @@
 """How a decoder does without units, and without areas."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -92,7 +92,8 @@ def plot_area_ablation(ablation: pd.DataFrame, ax: "Axes | None" = None) -> "Axe
         own = rows[(rows["order"] == order) & (rows["how"] == how)]
         by_fold = own.groupby(["area", "fold"])["accuracy"].mean().unstack().reindex(areas)
         mean = by_fold.mean(axis=1).to_numpy(float)
-        bars: Any = [mean - by_fold.min(axis=1).to_numpy(float), by_fold.max(axis=1).to_numpy(float) - mean]
+        extremes = by_fold.min(axis=1).to_numpy(float), by_fold.max(axis=1).to_numpy(float)
+        bars = np.array([mean - extremes[0], extremes[1] - mean]).clip(0)
         x = np.arange(len(areas)) + 0.16 * (place - (len(kinds) - 1) / 2)
         label = f"{order}, {_HOW[how][1]}" if len(ways) > 1 else order
         ax.errorbar(x, mean, yerr=bars, fmt="o", ms=5, color=PALETTE[place], elinewidth=1.2, label=label)

@@ -30,7 +30,8 @@ def plot_unit_importance(units: pd.DataFrame, ax: "Axes | None" = None, *, by: s
     ax
         Where to draw; a new figure if None.
     by
-        ``"area"``: areas side by side, the most important first, with their medians; ``"depth"``: depth on y, um.
+        ``"area"``: areas side by side, the most important first, with their medians; ``"depth"``: depth on y, as height
+        above the tip of the probe, um.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def plot_unit_importance(units: pd.DataFrame, ax: "Axes | None" = None, *, by: s
         ax.grid(axis="y", color=RULE, lw=0.7)
     else:
         ax.set_xlabel(f"{meaning}; filled: q <= 0.05")
-        ax.set_ylabel("depth (um)")
+        ax.set_ylabel("depth: height above the tip of the probe (um)")
         ax.axvline(0, color=SOFT_INK, lw=0.8, zorder=0)
         ax.grid(axis="x", color=RULE, lw=0.7)
         if ax.get_legend_handles_labels()[0]:
