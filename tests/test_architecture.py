@@ -17,10 +17,10 @@ PACKAGE = Path(spikesight.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("connectivity_cli", "fetch_cli", "sessions_cli", "tune_cli"),
+    ("connectivity_cli", "fetch_cli", "receptive_fields_cli", "sessions_cli", "tune_cli"),
     ("cli_options",),
-    ("terminal_inspection",),
-    ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run"),
+    ("terminal_inspection", "terminal_receptive_fields"),
+    ("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run", "receptive_fields_run"),
     ("experiment", "connectivity_validation", "terminal_progress", "terminal_tables", "tuning"),
     ("report", "connectivity_report", "tracked_run", "session_feed"),
     ("report_text",),
