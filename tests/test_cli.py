@@ -28,6 +28,8 @@ COMMANDS = (
     *("sessions", "fetch", "figures"),
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
     *("sessions", "fetch", "attribution"),
+    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
+    *("sessions", "fetch", "receptive-fields"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
