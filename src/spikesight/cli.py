@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 import spikesight
 from spikesight import cli_options as options
-from spikesight import connectivity_cli, fetch_cli, sessions_cli, tune_cli
+from spikesight import connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -63,6 +63,7 @@ app.add_typer(connectivity_cli.app, name="connectivity")
 app.command()(tune_cli.tune)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
+app.command()(figures_cli.figures)
 
 
 def _version(wanted: bool) -> None:

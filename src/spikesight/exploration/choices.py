@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spikesight.data.labels import distinct_labels
 from spikesight.data.presentations import Trials
 from spikesight.data.session import Session
 from spikesight.errors import ConfigError, NoTrialsError, did_you_mean
@@ -25,7 +26,7 @@ def choose_trials(trials: Trials, classes: Sequence[Any] | None) -> Trials:
     if classes is None:
         return trials
     there = trials.table[TARGET].astype(str)
-    names = sorted(set(there))
+    names = distinct_labels(there)
     missing = [str(label) for label in classes if str(label) not in names]
     if missing or not classes:
         shown = f"{', '.join(names[:10])}{' ...' if len(names) > 10 else ''}"
@@ -46,7 +47,7 @@ def spread_classes(trials: Trials, most: int) -> list[Any]:
     """
     if most < 1:
         raise ConfigError(f"expected at least 1 class, got {most}.")
-    labels = sorted(trials.table[TARGET].unique())
+    labels = distinct_labels(trials.table[TARGET])
     if trials.blanks == "kept" and len(labels) > 1:
         labels = [label for label in labels if label not in (BLANK_FRAME, "blank")]
     places = np.unique(np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int))

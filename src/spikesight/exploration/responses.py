@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.data.labels import distinct_labels
 from spikesight.errors import ConfigError, NoTrialsError
 from spikesight.exploration.areas import areas_of
 from spikesight.exploration.seconds import seconds_per_trial
@@ -23,8 +24,9 @@ def class_rates(dataset: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     DataArray
-        Spikes/s, dims (unit, target), shape (n_units, n_classes), classes sorted; coordinates ``area`` (unit) and
-        ``n_trials`` (target). Where the file holds no times, spikes per trial; the attribute ``units`` says which.
+        Spikes/s, dims (unit, target), shape (n_units, n_classes), classes in the order in which a reader counts;
+        coordinates ``area`` (unit) and ``n_trials`` (target). Where the file holds no times, spikes per trial; the
+        attribute ``units`` says which.
 
     Raises
     ------
@@ -34,7 +36,10 @@ def class_rates(dataset: xr.Dataset) -> xr.DataArray:
     if not dataset.sizes[TRIAL]:
         raise NoTrialsError("expected trials to average over, the dataset has none. Select others.")
     counts = dataset[SPIKE_COUNTS].sum(TIME, dtype=np.int64).transpose(UNIT, TRIAL).to_numpy()
-    labels, place = np.unique(dataset[TARGET].to_numpy(), return_inverse=True)
+    shown = dataset[TARGET].to_numpy().tolist()
+    labels = distinct_labels(shown)
+    number = {label: column for column, label in enumerate(labels)}
+    place = np.array([number[label] for label in shown])
     n_trials = np.bincount(place, minlength=len(labels))
     seconds = seconds_per_trial(dataset)
     weights = np.ones(len(place)) if seconds is None else seconds
@@ -44,7 +49,7 @@ def class_rates(dataset: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(
         rates,
         {
-            UNIT: (UNIT, dataset[UNIT].to_numpy()), TARGET: (TARGET, labels),
+            UNIT: (UNIT, dataset[UNIT].to_numpy()), TARGET: (TARGET, np.array(labels)),
             AREA: (UNIT, areas_of(dataset)), "n_trials": (TARGET, n_trials),
         },
         (UNIT, TARGET),

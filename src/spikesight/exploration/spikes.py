@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spikesight.data.labels import distinct_labels
 from spikesight.data.presentations import Trials
 from spikesight.errors import ConfigError, UnitIdsError
 from spikesight.exploration.areas import named_areas
@@ -41,8 +42,8 @@ def trial_spikes(
     Returns
     -------
     spikes : DataFrame
-        One row per spike: ``time`` (s from the start of the presentation), ``unit``, ``area``, ``trial`` (id of the
-        presentation), ``target`` (text) and ``repeat``.
+        One row per spike, trial by trial: ``time`` (s from the start of the presentation), ``unit``,
+        ``area``, ``trial`` (id of the presentation), ``target`` (text) and ``repeat``.
     shown_units : DataFrame
         ``unit`` and ``area`` of every chosen unit, silent ones included, sorted by area, then from the surface down.
     shown_trials : DataFrame
@@ -80,7 +81,10 @@ def trial_spikes(
                 }
             )
         )  # fmt: skip
-    return pd.concat(found, ignore_index=True), shown_units, shown_trials
+    spikes = pd.concat(found, ignore_index=True)
+    place = pd.Series(np.arange(len(shown_trials)), shown_trials[TRIAL].to_numpy())
+    order = np.argsort(spikes[TRIAL].map(place).to_numpy(), kind="stable")
+    return spikes.iloc[order].reset_index(drop=True), shown_units, shown_trials
 
 
 def _rows_of_trials(trials: Trials, classes: Sequence[Any] | None, n_repeats: int | None) -> pd.DataFrame:
@@ -92,7 +96,7 @@ def _rows_of_trials(trials: Trials, classes: Sequence[Any] | None, n_repeats: in
             "duration": (table[STOP] - table[START]).to_numpy(np.float64), "label": table[TARGET].to_numpy(),
         }
     )  # fmt: skip
-    asked = sorted(set(rows["label"])) if classes is None else list(classes)
+    asked = distinct_labels(rows["label"]) if classes is None else list(classes)
     place = {str(label): number for number, label in enumerate(asked)}
     rows = rows.drop(columns="label").assign(order=[place[label] for label in rows[TARGET]])
     rows = rows.sort_values(["order", START], kind="stable").drop(columns="order")

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.data.binning import bin_spikes
+from spikesight.data.labels import distinct_labels
 from spikesight.data.presentations import Trials
 from spikesight.errors import ConfigError, NoTrialsError, NoUnitsError
 from spikesight.exploration.areas import named_areas
@@ -74,7 +75,7 @@ def psth(
     counts = dataset[SPIKE_COUNTS].transpose(UNIT, TRIAL, TIME).to_numpy()
     labels = dataset[TARGET].to_numpy() if per_class else np.full(len(chosen), ALL_CLASSES)
     time = dataset[TIME].to_numpy() + bin_size / 2
-    asked = classes if classes is not None and per_class else sorted(set(labels.tolist()))
+    asked = classes if classes is not None and per_class else distinct_labels(labels.tolist())
     rows_of = {str(label): labels.astype(str) == str(label) for label in asked}
     tables = []
     for area in shown:

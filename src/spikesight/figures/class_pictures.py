@@ -8,8 +8,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
-from spikesight.figures.confusion import short_labels
 from spikesight.figures.theme import ACCENT, INK, REFERENCE, RULE, SOFT_INK, axes_or_new, plain, write_percent
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spikesight.figures.confusion import short_labels
+from spikesight.data.labels import short_labels
 from spikesight.figures.theme import ACCENT, INK, RULE, axes_or_new, plain, write_percent
 
 if TYPE_CHECKING:

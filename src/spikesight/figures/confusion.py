@@ -1,6 +1,5 @@
 """Which class was taken for which."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -8,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.data.labels import short_labels, sort_labels
 from spikesight.errors import DataError
 from spikesight.figures.theme import axes_or_new, plain, sequential
 
@@ -15,29 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_LABELS = 24
-
-
-def sort_labels(labels: Iterable[object]) -> list[str]:
-    """Sort labels as a reader counts: ``-1, 2, 10``, also for numbers inside text such as ``"x=-20, y=5"``."""
-    return sorted({str(label) for label in labels}, key=_counting_key)
-
-
-def short_labels(labels: Iterable[object]) -> tuple[list[str], str]:
-    """Write labels briefly where all name the same columns: ``"x=-20, y=5"`` is ``"-20, 5"`` of ``"x, y"``.
-
-    Returns
-    -------
-    list of str
-        The labels, without the names if all share them.
-    str
-        The names, or "".
-    """
-    written = [str(label) for label in labels]
-    parts = [[part.partition("=") for part in label.split(", ")] for label in written]
-    names = {tuple(name for name, _, _ in part) for part in parts}
-    if len(names) != 1 or not all(equals for part in parts for _, equals, _ in part):
-        return written, ""
-    return [", ".join(value for _, _, value in part) for part in parts], ", ".join(names.pop())
 
 
 def count_confusions(y_true: Iterable[object], y_pred: Iterable[object]) -> xr.DataArray:
@@ -185,9 +162,3 @@ def _in_order(confusion: xr.DataArray, order: list[str]) -> xr.DataArray:
     rows = [labels.index(label) for label in order]
     columns = [str(label) for label in confusion["y_pred"].to_numpy()]
     return confusion.isel(y_true=rows, y_pred=[columns.index(label) for label in order])
-
-
-def _counting_key(label: str) -> list[tuple[int, float, str]]:
-    """Split a label into numbers and the text between, numbers first."""
-    parts = re.split(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", label)
-    return [(1, 0.0, part) if index % 2 == 0 else (0, float(part), "") for index, part in enumerate(parts) if part]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spikesight.data.labels import short_labels, sort_labels
 from spikesight.errors import ConfigError
-from spikesight.figures.confusion import sort_labels
 from spikesight.figures.theme import PALETTE, SOFT_INK, axes_or_new, plain
 from spikesight.figures.unit_order import area_looks
 
@@ -81,23 +81,25 @@ def _scatter_named(ax: "Axes", table: pd.DataFrame, named: "pd.Series[Any]", sho
     if others.any():
         n_labels = named[others].nunique()
         ax.scatter(x[others], y[others], s=size, color=_OTHERS, lw=0, label=f"{n_labels} others ({others.sum():,})")
+    short, columns = short_labels(shown)
+    written = dict(zip(shown, short, strict=True))
     for label, (colour, marker) in area_looks(shown).items():
         own = (named == label).to_numpy(bool)
         ax.scatter(
             x[own],
             y[own],
-            s=size,
+            s=size * (2 if others.any() else 1),
             color=colour,
             marker=marker,
             lw=0,
             alpha=0.85,
-            label=f"{plain(label)} ({own.sum():,})",
+            label=f"{plain(written[label])} ({own.sum():,})",
         )
     kind = str(table.attrs.get("of", "points"))
     handles, names = ax.get_legend_handles_labels()
     if others.any():
         handles, names = [*handles[1:], handles[0]], [*names[1:], names[0]]
-    colour_by = _title(str(named.name))
+    colour_by = f"{_title(str(named.name))}{columns and ': '}{plain(columns)}"
     ax.legend(
         handles, names, title=f"{colour_by} ({kind})", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False,
         fontsize=8.5, markerscale=float(np.sqrt(22 / size)),

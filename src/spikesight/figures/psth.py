@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
 from spikesight.figures.theme import PALETTE, RULE, area_colours, axes_or_new, plain
+from spikesight.figures.unit_order import NOT_GIVEN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,13 +54,15 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
         ax.axvspan(0, stop * 1000, color=RULE, alpha=0.45, lw=0, zorder=0)
     colours = area_colours(table[coloured].astype(str))
     dashes = dict(zip(table[dashed].astype(str).drop_duplicates(), _DASHES, strict=False))
+    written, columns = short_labels(list(colours))
+    short = dict(zip(colours, written, strict=True))
     for (target, area), own in table.groupby(["target", "area"], sort=False):
         names = {"target": str(target), "area": str(area)}
         colour = colours[names[coloured]]
         own = own.sort_values("time")
         time = own["time"].to_numpy(float) * 1000
         ax.fill_between(time, own["low"].to_numpy(float), own["high"].to_numpy(float), color=colour, alpha=0.15, lw=0)
-        label = names[coloured] if n_dashed == 1 else f"{names[coloured]}, {names[dashed]}"
+        label = short[names[coloured]] if n_dashed == 1 else f"{short[names[coloured]]}, {names[dashed]}"
         n = f"{int(own['n_trials'].iloc[0])} trials" if coloured == "target" else f"{int(own['n_units'].iloc[0])} units"
         ax.plot(
             time, own["mean"].to_numpy(float), color=colour, ls=dashes[names[dashed]], lw=1.6,
@@ -69,8 +73,13 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
     ax.set_xlabel("time from the start of the presentation (ms)")
     ax.set_ylabel("mean rate per unit (spikes/s)\nband: interval over trials")
     title = "area" if coloured == "area" else "class" if n_dashed == 1 else "class, area"
+    title = f"{title}: {plain(columns)}" if columns else title
     if n_dashed == 1:
         one = (areas if dashed == "area" else classes)[0]
-        title = f"{title}\nof {plain(one)}" if one != "all" else f"{title}\n(all classes)"
+        title = (
+            f"{title}\nof {plain(one)}"
+            if one not in ("all", NOT_GIVEN)
+            else f"{title}\n(all {'classes' if one == 'all' else 'units'})"
+        )
     ax.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from spikesight.data.labels import short_labels
 from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, inset, plain, sequential, spread_labels
 from spikesight.figures.unit_order import area_looks, area_names
 
@@ -43,9 +44,10 @@ def plot_response_map(responses: xr.DataArray, ax: "Axes | None" = None) -> "Axe
     limit = float(np.quantile(strength, _QUANTILE)) if strength.size and strength.max() > 0 else 1.0
     limit = limit or float(strength.max())
     signed = bool((values < 0).any())
-    labels = [plain(label) for label in table["target"].to_numpy()]
+    short, names = short_labels(table["target"].to_numpy())
+    labels = [plain(label) for label in short]
     longest = max(map(len, labels), default=0)
-    ax = axes_or_new(ax, 7.4, 5.2 if longest < 12 else 6.4)
+    ax = axes_or_new(ax, 7.4, 5.2 if longest < 16 else 6.4)
     image = ax.imshow(
         np.ma.masked_invalid(values), cmap=diverging() if signed else sequential(), vmin=-limit if signed else 0,
         vmax=limit, interpolation="nearest", aspect="auto",
@@ -55,7 +57,7 @@ def plot_response_map(responses: xr.DataArray, ax: "Axes | None" = None) -> "Axe
     ax.tick_params(axis="x", length=2, labelsize=7.5)
     _mark_areas(ax, area_names(table["area"].to_numpy()) if "area" in table.coords else [])
     ax.spines[:].set_visible(True)
-    ax.set_xlabel(f"class (n = {n_classes})")
+    ax.set_xlabel(f"class{names and ': '}{plain(names)} (n = {n_classes})")
     ax.set_ylabel(f"units (n = {n_units})")
     clipped = bool(strength.size and limit < strength.max())
     name, unit = plain(responses.attrs.get("long_name", "response")), plain(responses.attrs.get("units", ""))

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spikesight.data.labels import short_labels
 from spikesight.errors import DataError
-from spikesight.figures.confusion import short_labels
 from spikesight.figures.theme import INK, PALETTE, REFERENCE, axes_or_new, plain
 
 if TYPE_CHECKING:
