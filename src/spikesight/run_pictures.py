@@ -162,18 +162,27 @@ def _tuning_gain(run: RunMaterial) -> Iterable[Picture]:
 
 
 def _search_history(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_optimisation_history(optimisation_history(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_optimisation_history, optimisation_history(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _search_coordinates(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_parallel_coordinates(*parallel_coordinates(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_parallel_coordinates, *parallel_coordinates(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _search_importance(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_parameter_importance(parameter_importance(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_parameter_importance, parameter_importance(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _searches(run: RunMaterial) -> Iterable[tuple[str, pd.DataFrame]]:
