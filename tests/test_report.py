@@ -64,8 +64,8 @@ def test_a_panel_without_data_is_left_out_with_its_reason(tmp_path: Path) -> Non
     page = render(read_run(write_run(tmp_path / "run", panels=False)))
     assert "Raster left out: the file holds spike counts, not spike times." in page
     assert "Mean rate per area left out: the file holds spike counts, not spike times." in page
-    assert 'data-plot="raster"' not in page
-    assert 'data-plot="rates"' not in page
+    assert 'data-plot="raster"' not in markup_of(page)
+    assert 'data-plot="rates"' not in markup_of(page)
 
 
 def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
