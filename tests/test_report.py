@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from example_run import write_run
@@ -63,8 +64,8 @@ def test_a_panel_without_data_is_left_out_with_its_reason(tmp_path: Path) -> Non
     page = render(read_run(write_run(tmp_path / "run", panels=False)))
     assert "Raster left out: the file holds spike counts, not spike times." in page
     assert "Mean rate per area left out: the file holds spike counts, not spike times." in page
-    assert 'data-plot="raster"' not in page
-    assert 'data-plot="rates"' not in page
+    assert 'data-plot="raster"' not in markup_of(page)
+    assert 'data-plot="rates"' not in markup_of(page)
 
 
 def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
@@ -103,6 +104,23 @@ def test_failed_cells_are_named(tmp_path: Path) -> None:
     (run / "failures.json").write_text(json.dumps([failure]))
     page = render(read_run(run))
     assert "a, lda (tuned), fold 1: singular &lt;/script&gt;" in page
+
+
+def test_a_session_of_which_nothing_finished_is_left_out_beside_the_others(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", n_sessions=3)
+    for name in ("results.parquet", "predictions.parquet"):
+        table = pd.read_parquet(run / name)
+        table[table["session"] != "session 1"].to_parquet(run / name, index=False)
+    page = render(read_run(run))
+    assert [session["id"] for session in data_of(page)["sessions"]] == ["session 0", "session 2"]
+    assert "Leaderboard, mean over 2 sessions" in page
+
+
+def test_a_difference_over_two_sessions_has_no_interval_and_says_how_many_they_are(tmp_path: Path) -> None:
+    markup = markup_of(render(read_run(write_run(tmp_path / "run", n_sessions=2))))
+    assert "(n = 2)" in markup
+    assert "Student's t with one degree of freedom says nothing" in markup
+    assert "(n = 3)" not in markup_of(render(read_run(write_run(tmp_path / "three", n_sessions=3))))
 
 
 def test_a_run_of_references_alone_has_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

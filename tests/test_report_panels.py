@@ -98,7 +98,7 @@ def test_calibration_of_a_decoder_that_is_too_sure() -> None:
     trials["correct"] = trials["row"] < 6
     silent = trials.assign(decoder="svc", confidence=np.nan)
     table = pd.DataFrame({"decoder": ["svc", "mlp"], "selection": "default"})
-    [found] = calibration_panel(pd.concat([trials, silent]), "a", table)
+    [found] = calibration_panel(pd.concat([trials, silent]), table)
     assert found["decoder"] == "mlp"
     assert found["error"] == pytest.approx(0.3)
     [[sure, right, low, high, n]] = found["levels"]
@@ -108,7 +108,7 @@ def test_calibration_of_a_decoder_that_is_too_sure() -> None:
 
 def test_full_confidence_is_in_the_last_level() -> None:
     trials = pd.DataFrame({"session": "a", "decoder": "x", "selection": "default", "confidence": [1.0000001, 0.0]})
-    [found] = calibration_panel(trials.assign(correct=[True, False]), "a", trials.head(1))
+    [found] = calibration_panel(trials.assign(correct=[True, False]), trials.head(1))
     assert [[*level[:2], level[4]] for level in found["levels"]] == [[0.0, 0.0, 1], [1.0, 1.0, 1]]
     assert found["error"] == 0
 

@@ -89,10 +89,12 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
     order = np.lexsort((-table["accuracy"], place))
     table = table.iloc[order].reset_index(drop=True)
     trials_of = dict(iter(predictions.groupby(_ROW, sort=False)))
-    answers = [_answers(trials_of[tuple(key)]) for key in table[_ROW].to_numpy()]
+    right = [_correct(trials_of[tuple(key)]) for key in table[_ROW].to_numpy()]
 
     def difference(at: int, best: int) -> tuple[float, float, float]:
-        return _on_same_trials(answers[at], answers[best], seed)
+        if right[at].equals(right[best]) and _same_answers(*(trials_of[tuple(table.loc[i, _ROW])] for i in (at, best))):
+            return 0.0, float("nan"), float("nan")
+        return _on_same_trials(right[at], right[best], seed)
 
     minus_best: dict[int, tuple[float, float, float]] = {}
     for _, own in table.groupby("session", sort=False):
@@ -175,10 +177,17 @@ def _minus_first(
     return {at: _NOT_KNOWN if best is None or at == best else difference(at, best) for at in table.index}
 
 
-def _answers(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return what each test trial was decoded as, where that is known, and whether that was right, in time order."""
-    columns = [name for name in ("correct", "y_pred") if name in trials]
-    return trials.set_index(_TRIAL)[columns].astype({"correct": float}).sort_index()
+def _correct(trials: pd.DataFrame) -> "pd.Series[float]":
+    """Whether each test trial was decoded, in time order."""
+    return trials.set_index(_TRIAL)["correct"].astype(float).sort_index()
+
+
+def _same_answers(own: pd.DataFrame, best: pd.DataFrame) -> bool:
+    """Whether two rows took every test trial for the same class, where that is known."""
+    if "y_pred" not in own or "y_pred" not in best:
+        return False
+    first, second = (trials.set_index(_TRIAL)["y_pred"].sort_index().astype(str) for trials in (own, best))
+    return first.equals(second)
 
 
 def _over_sessions(own: NDArray[np.float64], best: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -187,10 +196,8 @@ def _over_sessions(own: NDArray[np.float64], best: NDArray[np.float64]) -> tuple
     return found.mean, *bounds
 
 
-def _on_same_trials(own: pd.DataFrame, best: pd.DataFrame, seed: int) -> tuple[float, float, float]:
+def _on_same_trials(own: "pd.Series[float]", best: "pd.Series[float]", seed: int) -> tuple[float, float, float]:
     if not own.index.equals(best.index):
         return _NOT_KNOWN
-    if "y_pred" in own and (own["y_pred"].astype(str) == best["y_pred"].astype(str)).all():
-        return 0.0, float("nan"), float("nan")
-    difference = (own["correct"] - best["correct"]).to_numpy()
+    difference = (own - best).to_numpy()
     return (float(difference.mean()), *block_bootstrap(difference, seed=seed, extremes=(-1.0, 1.0)))

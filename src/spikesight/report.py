@@ -142,10 +142,16 @@ def _sessions(pools: Sequence[Pool], *, pictures: bool) -> list[dict[str, Any]]:
     n_sessions = sum(len(pool.record.cards) for pool in pools)
     sections = []
     for at, pool in enumerate(pools):
+        tested = pool.record.predictions
+        by_session = dict(iter(tested.groupby(tested["session"].astype(str), sort=False)))
         for card in pool.record.cards:
             session = str(card["session_id"])
+            if session not in by_session:  # all its fits failed: the list of what is not finished names them
+                continue
             name = f"{session} ({pool.name})" if len(pools) > 1 else session
-            sections.append(session_section(pool.record, card, at, name, n_sessions, pictures=pictures))
+            sections.append(
+                session_section(pool.record, card, at, name, by_session[session], n_sessions, pictures=pictures)
+            )
     return sections
 
 
@@ -159,7 +165,7 @@ def _group(number: int, pool: Pool) -> dict[str, Any]:
         "number": number,
         "name": pool.name,
         "notes": pool.notes,
-        "n_sessions": len(record.cards),
+        "n_sessions": int(record.per_session["session"].nunique()),
         "over_sessions": [] if table is None else rows_of(table),
         "not_everywhere": [row for row in rows if row not in everywhere],
     }

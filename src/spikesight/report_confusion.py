@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from spikesight.figures.confusion import count_confusions
+from spikesight.figures.confusion import sort_labels
 from spikesight.leaderboard import is_competing
 from spikesight.run_record import REFERENCE
 
@@ -16,15 +16,13 @@ MOST_CELLS: Final = 120_000
 """Non-zero cells of confusion matrices in one page, shared by its sessions: about 1 MB."""
 
 
-def confusion_panel(predictions: pd.DataFrame, session: str, table: pd.DataFrame, n_sessions: int) -> dict[str, Any]:
+def confusion_panel(predictions: pd.DataFrame, table: pd.DataFrame, n_sessions: int) -> dict[str, Any]:
     """Count confusions for the best rows that fit the budget of cells.
 
     Parameters
     ----------
     predictions
-        One row per test trial.
-    session
-        Whose matrices.
+        One row per test trial of the session.
     table
         The session's leaderboard, best first.
     n_sessions
@@ -38,9 +36,8 @@ def confusion_panel(predictions: pd.DataFrame, session: str, table: pd.DataFrame
         labels' numbers in an order that puts those together which decoders in competition take for each other.
     """
     budget = MOST_CELLS // max(1, n_sessions)
-    own = predictions[predictions["session"].astype(str) == session]
-    by_row = dict(iter(own.groupby(["decoder", "selection"], sort=False)))
-    labels = [str(label) for label in count_confusions(own["y_true"], own["y_pred"])["y_true"].to_numpy()]
+    by_row = dict(iter(predictions.groupby(["decoder", "selection"], sort=False)[["y_true", "y_pred"]]))
+    labels = sort_labels([*predictions["y_true"].unique(), *predictions["y_pred"].unique()])
     place = {label: at for at, label in enumerate(labels)}
     competing = is_competing(table)
     together = np.zeros((len(labels), len(labels)))

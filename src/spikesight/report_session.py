@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pandas as pd
+
 from spikesight.report_confusion import confusion_panel
 from spikesight.report_numbers import rows_of
 from spikesight.report_spikes import raster_panel
@@ -26,7 +28,14 @@ DRAWN: Final = (
 
 
 def session_section(
-    record: RunRecord, card: Mapping[str, Any], group: int, name: str, n_sessions: int, *, pictures: bool = False
+    record: RunRecord,
+    card: Mapping[str, Any],
+    group: int,
+    name: str,
+    predictions: pd.DataFrame,
+    n_sessions: int,
+    *,
+    pictures: bool = False,
 ) -> dict[str, Any]:
     """Collect the panels of a session; one without data is None.
 
@@ -40,6 +49,8 @@ def session_section(
         Which of the page's groups of runs it belongs to.
     name
         What the page calls it.
+    predictions
+        The session's own.
     n_sessions
         Sessions that share the page.
     pictures
@@ -59,14 +70,14 @@ def session_section(
         "group": group,
         "card": card,
         "leaderboard": rows_of(table),
-        "confusion": confusion_panel(record.predictions, session, table, n_sessions),
+        "confusion": confusion_panel(predictions, table, n_sessions),
         "raster": raster,
         "raster_areas": list(dict.fromkeys(unit[1] for unit in units)),
         "raster_depths": any(unit[2] is not None for unit in units),
         "rates": panels.get("rates"),
         "left_out": dict(card.get("panels_left_out", {})),
         "epochs": epochs_panel(record.epochs, session),
-        "calibration": calibration_panel(record.predictions, session, table),
+        "calibration": calibration_panel(predictions, table),
         "pictured": pictured,
         "pictures_left_out": "" if pictured else pictures_left_out,
         "tuning": tuning_section(record, session),

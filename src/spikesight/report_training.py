@@ -53,15 +53,14 @@ def epochs_panel(epochs: pd.DataFrame | None, session: str) -> list[dict[str, An
     return found
 
 
-def calibration_panel(predictions: pd.DataFrame, session: str, table: pd.DataFrame) -> list[dict[str, Any]]:
+def calibration_panel(predictions: pd.DataFrame, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Compare confidence with accuracy, level by level.
 
     Parameters
     ----------
     predictions
-        One row per test trial, with ``confidence``: the probability of the decoded class, NaN where there is none.
-    session
-        Whose trials.
+        One row per test trial of the session, with ``confidence``: the probability of the decoded class, NaN where
+        there is none.
     table
         The session's leaderboard, in whose order rows are returned.
 
@@ -74,7 +73,7 @@ def calibration_panel(predictions: pd.DataFrame, session: str, table: pd.DataFra
     """
     if "confidence" not in predictions:
         return []
-    own = predictions[(predictions["session"].astype(str) == session) & predictions["confidence"].notna()]
+    own = predictions.loc[predictions["confidence"].notna(), ["decoder", "selection", "confidence", "correct"]]
     own = own.assign(confidence=own["confidence"].clip(0, 1))  # sums of probabilities may exceed 1 by rounding
     by_row = dict(iter(own.groupby(["decoder", "selection"], sort=False)))
     levels = dict(iter(reliability(own).groupby(["decoder", "selection"], sort=False)))
