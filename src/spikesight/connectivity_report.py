@@ -69,7 +69,7 @@ def connectivity_section(record: ConnectivityRecord, n_panels: int = 1) -> dict[
         Values of the template ``connectivity_panel.html``, where it is called ``panel``; ``drawn``, JSON-able, is what
         ``connectivity_panel.js`` draws.
     """
-    return {**connectivity_panel(record, n_panels), "headline": headline(record)}
+    return {**connectivity_panel(record, n_panels), "headline": headline(record), "trust": trust(record)[1:]}
 
 
 def headline(record: ConnectivityRecord) -> dict[str, str]:

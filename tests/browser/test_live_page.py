@@ -127,6 +127,7 @@ def test_a_server_that_has_ended_is_noticed(tmp_path: Path, open_page: OpenPage,
     opened.wait_until("document.getElementById('told').textContent.includes('has ended')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 820, 1400])
 def test_the_live_page_is_as_wide_as_its_window(
     tmp_path: Path, open_page: OpenPage, serve: Serve, screenshots: Path, width: int

@@ -10,6 +10,8 @@ from example_run import write_run
 from spikesight.connectivity_report import write_connectivity_report
 from spikesight.report import write_report
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (390, 820, 1400)
 
 
