@@ -59,6 +59,8 @@ def smaller(words: Sequence[str]) -> list[str]:
             done += [
                 word for name in asked if is_network(name) for word in ("--set", f"params.{name}.max_epochs={EPOCHS}")
             ]
+        if done[0] == "benchmark" and "--tuned" not in done and "--selection" not in done:
+            done += ["--selection", "default"]
         done += [] if "--jobs" in done else ["--jobs", "2"]
     return done
 
