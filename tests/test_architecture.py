@@ -17,12 +17,15 @@ PACKAGE = Path(spikesight.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("attribution_cli", "connectivity_cli", "fetch_cli", "figures_cli", "sessions_cli", "tune_cli"),
+    (
+        *("attribution_cli", "connectivity_cli", "fetch_cli", "figures_cli", "receptive_fields_cli"),
+        *("sessions_cli", "tune_cli"),
+    ),
     ("cli_options",),
-    ("terminal_inspection", "terminal_attribution"),
+    ("terminal_inspection", "terminal_attribution", "terminal_receptive_fields"),
     (
         *("slurm", "terminal", "demo", "prediction", "inspection", "connectivity_run", "session_figures"),
-        "attribution_run",
+        *("attribution_run", "receptive_fields_run"),
     ),
     ("attribution_source",),
     ("experiment", "connectivity_validation", "terminal_progress", "terminal_tables", "tuning"),

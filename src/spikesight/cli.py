@@ -14,7 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
-from spikesight import attribution_cli, connectivity_cli, fetch_cli, figures_cli, sessions_cli, tune_cli
+from spikesight import (
+    attribution_cli,
+    connectivity_cli,
+    fetch_cli,
+    figures_cli,
+    receptive_fields_cli,
+    sessions_cli,
+    tune_cli,
+)
 from spikesight import cli_options as options
 from spikesight.errors import SpikesightError
 
@@ -65,6 +73,7 @@ app.command()(attribution_cli.attribution)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
 app.command()(figures_cli.figures)
+app.command("receptive-fields")(receptive_fields_cli.receptive_fields)
 
 
 def _version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from spikesight.receptive_fields.image_folds import ImageKFold
 from spikesight.receptive_fields.regression import correlate_columns
 from spikesight.receptive_fields.scene_trials import scene_trials
 from spikesight.receptive_fields.scenes import scene_maps
-from spikesight.receptive_fields.truth import compare_with_truth, true_maps
+from spikesight.receptive_fields.truth import compare_with_truth, true_envelopes, true_filters
 
 SIMPLE, COMPLEX = slice(0, N_UNITS // 2), slice(N_UNITS // 2, N_UNITS)
 
@@ -23,8 +23,9 @@ SIMPLE, COMPLEX = slice(0, N_UNITS // 2), slice(N_UNITS // 2, N_UNITS)
 def test_maps_over_many_images_are_the_filters_of_the_simulator() -> None:
     dataset, images = planted_scenes(n_images=500, n_repeats=2)
     trials = scene_trials(dataset, images, longest_side=24)
-    maps = scene_maps(trials)
-    even, envelope = true_maps(planted_fields(), trials.x, trials.y)
+    maps = scene_maps(trials, n_shuffles=9)
+    even = true_filters(planted_fields(), trials.x, trials.y)
+    envelope = true_envelopes(planted_fields(), trials.x, trials.y)
     filters = correlate_columns(*(part.reshape(N_UNITS, -1).T for part in (maps["receptive_field"].to_numpy(), even)))
     places = correlate_columns(*(part.reshape(N_UNITS, -1).T for part in (maps["contrast_map"].to_numpy(), envelope)))
     assert np.median(filters[SIMPLE]) > 0.8
@@ -44,7 +45,9 @@ def test_maps_of_a_simulated_session_are_nearer_to_their_own_filters_than_to_tho
     session = tmp_path / "demo.nwb"
     simulated.truth.save(truth_path(session))
     dataset = bin_spikes(select_trials(simulated.session, "natural_scenes"), n_bins=1)
-    maps = scene_maps(scene_trials(dataset, images_of_simulation(session), 24)).assign_coords(unit=dataset["unit"])
+    maps = scene_maps(scene_trials(dataset, images_of_simulation(session), 24), n_shuffles=9).assign_coords(
+        unit=dataset["unit"]
+    )
     table = compare_with_truth(maps, simulated.truth)
     shuffled = compare_with_truth(maps.assign_coords(unit=np.roll(dataset["unit"], 7)), simulated.truth)
     assert table["map_r"].mean() > 0.06
@@ -57,7 +60,7 @@ def test_maps_of_a_simulated_session_are_nearer_to_their_own_filters_than_to_tho
 def test_shuffled_images_predict_at_chance() -> None:
     dataset, images = planted_scenes(n_images=80)
     turned = images.assign_coords(frame=np.random.default_rng(1).permutation(80)).sortby("frame")
-    maps = scene_maps(scene_trials(dataset, turned, 16))
+    maps = scene_maps(scene_trials(dataset, turned, 16), n_shuffles=9)
     assert abs(float(maps["held_out_r"].mean())) < 0.1
     assert abs(float(maps["contrast_held_out_r"].mean())) < 0.1
 

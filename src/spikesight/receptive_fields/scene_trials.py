@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikesight.data.images import AZIMUTH, ELEVATION, FRAME
 from spikesight.errors import DataError, StimulusNotFoundError, TooFewRepeatsError
-from spikesight.schema import SPIKE_COUNTS, TARGET, TRIAL, UNIT
+from spikesight.schema import BLOCK, SPIKE_COUNTS, TARGET, TRIAL, UNIT
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +34,8 @@ class SceneTrials(NamedTuple):
         Degrees of columns and rows, or their numbers where the images do not say.
     in_degrees
         Whether they are degrees.
+    blocks
+        Stimulus block of each trial, shape (n_trials,).
     """
 
     counts: Floats
@@ -43,6 +45,7 @@ class SceneTrials(NamedTuple):
     x: Floats
     y: Floats
     in_degrees: bool
+    blocks: NDArray[np.int64]
 
     @property
     def n_images(self) -> int:
@@ -75,7 +78,7 @@ def scene_trials(dataset: xr.Dataset, images: xr.DataArray, longest_side: int = 
     DataError
         If there are fewer than four images.
     """
-    frames = _frames(dataset)
+    frames = frames_of(dataset)
     shown = frames >= 0
     numbers, code = np.unique(frames[shown], return_inverse=True)
     missing = np.setdiff1d(numbers, images[FRAME].to_numpy())
@@ -96,7 +99,8 @@ def scene_trials(dataset: xr.Dataset, images: xr.DataArray, longest_side: int = 
     small, x, y = _smaller(chosen, longest_side)
     counts = dataset[SPIKE_COUNTS].transpose(TRIAL, "time", UNIT).to_numpy()[shown].astype(float)
     in_degrees = AZIMUTH in images.coords and ELEVATION in images.coords
-    return SceneTrials(counts, code.astype(np.intp), small, numbers.astype(np.int64), x, y, in_degrees)
+    blocks = dataset[BLOCK].to_numpy()[shown]
+    return SceneTrials(counts, code.astype(np.intp), small, numbers.astype(np.int64), x, y, in_degrees, blocks)
 
 
 def average_rows(values: Floats, code: NDArray[np.integer], n_codes: int) -> Floats:
@@ -106,7 +110,14 @@ def average_rows(values: Floats, code: NDArray[np.integer], n_codes: int) -> Flo
     return sums / np.maximum(np.bincount(code, minlength=n_codes), 1)[:, None]
 
 
-def _frames(dataset: xr.Dataset) -> NDArray[np.int64]:
+def frames_of(dataset: xr.Dataset) -> NDArray[np.int64]:
+    """Return the number of the image of each trial, -1 for none.
+
+    Raises
+    ------
+    StimulusNotFoundError
+        If the trials do not name images.
+    """
     stimulus = str(dataset.attrs.get("stimulus_name", "") or "another stimulus")
     if FRAME in dataset.coords and dataset[FRAME].dims == (TRIAL,):
         values = pd.to_numeric(pd.Series(dataset[FRAME].to_numpy()), errors="coerce").to_numpy(float)

@@ -20,6 +20,7 @@ from spikesight.receptive_fields.cosine_prior import cosine_factors, to_cosines,
 from spikesight.receptive_fields.image_folds import ImageKFold, inner_image_folds
 from spikesight.receptive_fields.regression import FittedRegression, correlate_columns, fit_regression
 from spikesight.receptive_fields.scene_trials import SceneTrials
+from spikesight.receptive_fields.significance import N_SHUFFLES, permutation_p_values
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +71,7 @@ def scene_maps(
     *,
     prior: str = "smooth",
     n_splits: int = 5,
+    n_shuffles: int = N_SHUFFLES,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -82,7 +84,9 @@ def scene_maps(
     prior
         ``"smooth"`` or ``"ridge"``.
     n_splits, seed
-        Folds over images on which predictions are scored; seed of their order.
+        Folds over images on which predictions are scored; seed of their order and of the shuffles.
+    n_shuffles
+        Of the test of whether a unit's counts depend on the image, see `spikesight.receptive_fields.significance`.
     progress
         Hears how many fits are finished.
 
@@ -93,7 +97,7 @@ def scene_maps(
         (unit, y, x), both from all images; along unit ``held_out_r`` and ``contrast_held_out_r`` (correlation of the
         predicted with the mean response over images, each image predicted from folds without it), ``centre_x``,
         ``centre_y`` and ``size`` of the map that predicts better, ``by`` (which one it is), ``strength``,
-        ``contrast_strength``.
+        ``contrast_strength``, ``p_value``.
 
     Raises
     ------
@@ -116,7 +120,9 @@ def scene_maps(
         maps, fitted = fit_maps(predictors, responses, prior, seed)
         progress.advance(TASK, (number + 1) * (n_splits + 1), n_steps)
         found[kind] = (maps, fitted.strength, correlate_columns(predicted, responses))
-    return _as_dataset(found, trials, {"prior": prior, "n_splits": n_splits, "seed": seed})
+    p_values = permutation_p_values(trials.counts.sum(1), trials.code, trials.blocks, n_shuffles=n_shuffles, seed=seed)
+    attrs = {"prior": prior, "n_splits": n_splits, "n_shuffles": n_shuffles, "seed": seed}
+    return _as_dataset(found, trials, attrs).assign({"p_value": ("unit", p_values)})
 
 
 def _as_dataset(

@@ -26,21 +26,25 @@ def fields_of_truth(truth: GroundTruth, unit_ids: NDArray[np.integer] | None = N
     return ReceptiveFields(*(getattr(truth, f"rf_{name}")[rows] for name in names))
 
 
-def true_maps(fields: ReceptiveFields, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Draw the filter on pixels and the envelope of each unit, both of shape (n_units, n_y, n_x).
+def true_filters(fields: ReceptiveFields, x: Floats, y: Floats) -> Floats:
+    """Draw the filter on pixels of each unit, shape (n_units, n_y, n_x).
 
     Parameters
     ----------
     fields
         The units.
     x, y
-        Degrees of columns and rows from the screen's middle.
+        Degrees of columns and rows from the screen's middle, fine enough for the filters.
     """
     even, _ = gabor_filters(fields, x, y, abs(float(x[1] - x[0])))
+    return even.reshape(len(fields), len(y), len(x)).astype(float)
+
+
+def true_envelopes(fields: ReceptiveFields, x: Floats, y: Floats) -> Floats:
+    """Draw where each unit's filter is, shape (n_units, n_y, n_x): 1 at its centre."""
     squared = (x[None, None, :] - fields.azimuth[:, None, None]) ** 2
     squared = squared + (y[None, :, None] - fields.elevation[:, None, None]) ** 2
-    envelope = np.exp(-squared / (2 * fields.size[:, None, None] ** 2))
-    return even.reshape(envelope.shape).astype(float), envelope
+    return np.asarray(np.exp(-squared / (2 * fields.size[:, None, None] ** 2)))
 
 
 def compare_with_truth(maps: xr.Dataset, truth: GroundTruth) -> pd.DataFrame:
@@ -61,15 +65,16 @@ def compare_with_truth(maps: xr.Dataset, truth: GroundTruth) -> pd.DataFrame:
         envelope).
     """
     fields = fields_of_truth(truth, maps[UNIT].to_numpy())
-    even, envelope = true_maps(fields, maps["x"].to_numpy().astype(float), maps["y"].to_numpy().astype(float))
+    x, y = (maps[name].to_numpy().astype(float) for name in ("x", "y"))
+    envelope = true_envelopes(fields, x, y)
     found = maps["receptive_field"].transpose(UNIT, "y", "x").to_numpy()
-    is_gabors = maps.attrs.get("stimulus_name") == "gabors"
+    target = envelope if maps.attrs.get("stimulus_name") == "gabors" else true_filters(fields, x, y)
     table = pd.DataFrame(
         {
             "true_x": fields.azimuth,
             "true_y": fields.elevation,
             "complexity": fields.complexity,
-            "map_r": _map_correlation(found, envelope if is_gabors else even),
+            "map_r": _map_correlation(found, target),
         },
         index=pd.Index(maps[UNIT].to_numpy(), name="unit"),
     )
