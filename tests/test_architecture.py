@@ -25,7 +25,7 @@ LAYERS = (
     ("experiment", "connectivity_validation", "terminal_progress", "terminal_tables", "tuning"),
     ("report", "connectivity_report", "tracked_run", "session_feed"),
     ("report_text",),
-    ("report_tuning",),
+    ("report_tuning", "report_attribution"),
     ("run_record", "connectivity_record", "kept_sessions"),
     ("leaderboard",),
     ("ray_search",),
