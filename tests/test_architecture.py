@@ -34,7 +34,7 @@ LAYERS = (
     ("run_material", "pictures"),
     ("report", "connectivity_report", "tracked_run", "session_feed", "session_material"),
     ("report_text",),
-    ("report_tuning",),
+    ("report_tuning", "report_attribution"),
     ("run_record", "connectivity_record", "kept_sessions"),
     ("leaderboard", "decoding_results"),
     ("ray_search",),

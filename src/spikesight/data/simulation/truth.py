@@ -175,6 +175,19 @@ class GroundTruth:
         edges = np.rint(np.linspace(0, n_fine, n_bins + 1)).astype(int)
         return np.add.reduceat(spikes, edges[:-1], axis=1)
 
+    def tuning_strength(self, unit_ids: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Tell how far frames are apart for each unit, in standard deviations of Poisson noise, shape (n_units,).
+
+        The standard deviation over frames (blank included) of twice the square root of the expected counts: Anscombe's
+        transform gives Poisson counts a standard deviation near 1.
+
+        Raises
+        ------
+        StimulusNotFoundError
+            If the session has no natural scenes.
+        """
+        return np.asarray(2 * np.sqrt(self.expected_counts(unit_ids)[:, 0] + 0.375).std(axis=0))
+
     def shared_gain(self, times: Floats, unit_ids: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
         """Compute the gain of each unit by running and shared latents at ``times`` (s), shape (n_times, n_units)."""
         rows = self.rows(unit_ids)
