@@ -23,7 +23,7 @@ from spikesight.decoders import registry
 
 COMMANDS = (
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
-    *("sessions", "fetch", "attribution", "receptive-fields"),
+    *("sessions", "fetch", "attribution", "receptive-fields", "figures"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
