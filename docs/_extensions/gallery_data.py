@@ -161,6 +161,17 @@ def graph_per_bin() -> Any:
 
 
 @cache
+def receptive_fields() -> Path:
+    """Map units over natural scenes, make neural images and look for held-out pictures; return the directory."""
+    from spikesight.receptive_fields_run import Question, run_receptive_fields
+
+    where = folder() / "receptive_fields"
+    if not (where / "summary.json").exists():
+        run_receptive_fields(Question(session_file(), stimulus="natural_scenes", folds=3, shuffles=99, out=where))
+    return where
+
+
+@cache
 def attribution(method: str) -> Path:
     """Ask which units carry the prediction of ``lda`` in the benchmark of one bin; return the directory."""
     from spikesight.attribution_run import run_attribution

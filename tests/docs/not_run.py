@@ -62,6 +62,8 @@ def smaller(words: Sequence[str]) -> list[str]:
         if done[0] == "benchmark" and "--tuned" not in done and "--selection" not in done:
             done += ["--selection", "default"]
         done += [] if "--jobs" in done else ["--jobs", "2"]
+    if done[0] == "attribution":
+        done += [] if "--seeds" in done else ["--seeds", "1"]
     return done
 
 
