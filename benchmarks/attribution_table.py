@@ -1,8 +1,8 @@
 """The tables of "Which units carry the prediction" in docs/results.md, in Markdown, from attributed runs.
 
 Run ``python benchmarks/attribution_table.py RUN [RUN ...] [--truth FILE.truth.npz] [--units UNITS.parquet]``.
-``--truth`` compares importance with the tuning of simulated units; ``--units``, a table of Allen's units (``ecephys_unit_id``,
-``p_value_rf``), with whether Allen found a receptive field.
+``--truth`` compares importance with the tuning of simulated units; ``--units``, a table of Allen's units
+(``ecephys_unit_id``, ``p_value_rf``), with whether Allen found a receptive field.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from spikesight.attribution_run import ABLATION_TABLE, SUMMARY, UNITS_TABLE, Q
+from spikesight.attribution.files import ABLATION_TABLE, SUMMARY, UNITS_TABLE, Q
 from spikesight.data.simulation.truth import GroundTruth
 
 

@@ -55,7 +55,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"gallery_data",
     "within_subsection_order": "FileNameSortKey",
     "reset_modules": ("matplotlib", "gallery_theme.reset"),
-    "matplotlib_animations": False,
+    "image_scrapers": ("matplotlib", "gallery_theme.scrape_gif"),
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,

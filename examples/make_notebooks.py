@@ -45,9 +45,14 @@ def run(notebook: Any) -> Any:
     del notebook.cells[0]
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), 1):
         cell["execution_count"], cell["metadata"] = count, {}
-        cell["outputs"] = [_kept(output, count) for output in cell.outputs if output.output_type != "stream"]
+        cell["outputs"] = [_kept(output, count) for output in cell.outputs if _is_result(output)]
     notebook["metadata"] = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return notebook
+
+
+def _is_result(output: Any) -> bool:
+    """Tell a table or picture from what is printed meanwhile, and from the status of Ray, which tells times and places."""
+    return output.output_type == "execute_result" or "image/png" in output.get("data", {})
 
 
 def _kept(output: Any, count: int) -> Any:

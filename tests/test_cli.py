@@ -30,6 +30,7 @@ COMMANDS = (
     *("sessions", "fetch", "attribution"),
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
     *("sessions", "fetch", "receptive-fields"),
+    *("sessions", "fetch", "attribution", "receptive-fields", "figures"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 

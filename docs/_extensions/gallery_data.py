@@ -122,3 +122,59 @@ def validation(condition: str) -> pd.DataFrame:
         return validate.summary(validate.calibration(methods, seeds=(0, 1, 2), quick=True, out=kept))
     scores = validate.validate(methods, seeds=(0, 1, 2), durations=(30.0, 60.0, 120.0), quick=True, out=kept)
     return validate.summary(scores)
+
+
+@cache
+def pictures() -> Any:
+    """Return the pictures of a simulated session, dims (frame, row, column)."""
+    from spikesight.data.images import images_of_simulation
+
+    return images_of_simulation(session_file())
+
+
+@cache
+def networks() -> list[Any]:
+    """Decode one session with 1, 3 and 5 bins, a network among the decoders; the units of one area."""
+    import spikesight as ss
+
+    asked = {"decoders": ("fa-lda", "mlp", "poisson-bayes"), "selection": ("default",), "n_splits": 2}
+    runs = []
+    for n_bins in (1, 3, 5):
+        where = {"sources": (session_file(),), "areas": ("VISp",), "n_bins": n_bins, "out": folder() / f"bins_{n_bins}"}
+        runs.append(ss.read_run(ss.run_benchmark(ss.BenchmarkConfig(**where, **asked))))
+    return runs
+
+
+@cache
+def graph_per_bin() -> Any:
+    """Fit a decoder with a graph for each of three bins, and return the graph."""
+    import spikesight as ss
+    from spikesight import decoders
+
+    dataset = ss.bin_spikes(trials(), n_bins=3)
+    dataset = dataset.sel(unit=dataset["area"] == "VISp")
+    X, y, _ = ss.to_arrays(dataset)
+    made = decoders.make("st-gcn", graph="learned-per-bin", max_epochs=5, random_state=0)
+    return made.fit(X, y).adjacency_.assign_coords(
+        source_unit=dataset["unit"].to_numpy(), target_unit=dataset["unit"].to_numpy()
+    )
+
+
+@cache
+def receptive_fields() -> Path:
+    """Map units over natural scenes, make neural images and look for held-out pictures; return the directory."""
+    from spikesight.receptive_fields_run import Question, run_receptive_fields
+
+    where = folder() / "receptive_fields"
+    if not (where / "summary.json").exists():
+        run_receptive_fields(Question(session_file(), stimulus="natural_scenes", folds=3, shuffles=99, out=where))
+    return where
+
+
+@cache
+def attribution(method: str) -> Path:
+    """Ask which units carry the prediction of ``lda`` in the benchmark of one bin; return the directory."""
+    from spikesight.attribution_run import run_attribution
+
+    run = benchmark().path
+    return run_attribution(run, decoder="lda", method=method, seeds=2, permutations=2)

@@ -3,12 +3,21 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import pandas as pd
 
 from spikesight.attribution.ablation import ABLATION_COLUMNS, FoldTrials, ablate, inner_importance, removals
+from spikesight.attribution.files import (
+    ABLATION_TABLE,
+    ATTRIBUTION,
+    FIGURES,
+    FOLDS_TABLE,
+    SUMMARY,
+    UNITS_TABLE,
+    Q,
+)
 from spikesight.attribution.fold_rows import ABLATION, METHODS, PERMUTATION, unit_rows
 from spikesight.attribution.integrated_gradients import check_network
 from spikesight.attribution.shapley import check_linear
@@ -20,15 +29,6 @@ from spikesight.progress import Progress, Silent
 from spikesight.provenance import attribution_digest, code_digest, describe_run, library_versions
 from spikesight.run_record import read_run
 from spikesight.tracking import PARTS, RunDirectory
-
-ATTRIBUTION: Final = "attribution"
-UNITS_TABLE: Final = "attribution.parquet"
-FOLDS_TABLE: Final = "attribution_folds.parquet"
-ABLATION_TABLE: Final = "ablation.parquet"
-SUMMARY: Final = "summary.json"
-FIGURES: Final = "figures"
-Q: Final = 0.05
-"""False discovery rate at which units are counted."""
 
 
 class Asked(NamedTuple):

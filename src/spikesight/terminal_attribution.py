@@ -7,7 +7,7 @@ import pandas as pd
 from rich.text import Text
 
 from spikesight.attribution.ablation import MOST_FIRST, RANDOM
-from spikesight.attribution_run import ABLATION_TABLE, UNITS_TABLE, Q
+from spikesight.attribution.files import ABLATION_TABLE, UNITS_TABLE, Q
 from spikesight.terminal import print_json
 from spikesight.terminal_progress import console
 from spikesight.terminal_tables import table_of

@@ -18,6 +18,8 @@ from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_t
 from spikesight.attribution_run import rank_units, run_attribution
 from spikesight.attribution_source import RunSession, sessions_of
 from spikesight.cli import app
+from spikesight.errors import RunDirectoryError
+from spikesight.report_attribution import attribution_section
 from spikesight.run_record import read_run
 
 BENCHMARK = ("--folds", "3", "--gap", "2", "--jobs", "1", "--set", "params.mlp.max_epochs=3")
@@ -203,7 +205,7 @@ def test_nothing_that_reads_fits_or_scores_imports_attribution():
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             if any(name.startswith("spikesight.attribution") for name in names):
                 found.add(file.relative_to(package).as_posix().partition("/")[0])
-    commands = {"cli.py", "attribution_cli.py", "terminal_attribution.py"}
+    commands = {"cli.py", "attribution_cli.py", "terminal_attribution.py", "report_attribution.py"}
     assert found == {"attribution", "attribution_run.py", *commands} | ({"attribution_source.py"} & found)
 
 
@@ -255,3 +257,26 @@ def test_drawn_permutations_cost_degrees_of_freedom_and_one_fold_has_no_interval
     [row] = unit_table(fold_rows([[1.0]], 0.0, 4), PLACES).to_dict("records")
     assert np.isnan(row["low"])
     assert row["p_value"] == 1.0
+
+
+# ---------------------------------------------------------------- for a page
+
+
+@pytest.mark.parametrize("method", ["shap", "ablation"])
+def test_a_page_gets_plain_data_and_pictures(run, tmp_path, method):
+    out = tmp_path / "found"
+    attributed(run, "--decoder", "fa-lda", "--method", method, "--seeds", 1, "--out", out)
+    section = attribution_section(out)
+    json.dumps(section, allow_nan=False)
+    [session] = section["sessions"]
+    assert (section["decoder"], section["method"], session["id"]) == ("fa-lda", method, "lab")
+    assert all(picture["address"].startswith("data:image/png;base64,") for picture in session["pictures"])
+    if method == "shap":
+        assert {row["area"]: row["units"] for row in session["areas"]} == {"VISp": 5, "LGd": 7}
+        assert sum(row["carry"] for row in session["areas"]) == session["carry"]
+        assert len(session["top"]) == 10
+    else:
+        assert {row["order"] for row in session["curves"]} >= {"random", "most important first"}
+    (out / "summary.json").unlink()
+    with pytest.raises(RunDirectoryError, match="expected a finished attribution"):
+        attribution_section(out)

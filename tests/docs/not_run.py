@@ -59,7 +59,11 @@ def smaller(words: Sequence[str]) -> list[str]:
             done += [
                 word for name in asked if is_network(name) for word in ("--set", f"params.{name}.max_epochs={EPOCHS}")
             ]
+        if done[0] == "benchmark" and "--tuned" not in done and "--selection" not in done:
+            done += ["--selection", "default"]
         done += [] if "--jobs" in done else ["--jobs", "2"]
+    if done[0] == "attribution":
+        done += [] if "--seeds" in done else ["--seeds", "1"]
     return done
 
 

@@ -98,5 +98,5 @@ def run_command(
     path = os.pathsep.join([str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     own = {**os.environ, **environment, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120"}
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=own, capture_output=True, text=True, timeout=280
+        ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=own, capture_output=True, text=True, timeout=600
     )

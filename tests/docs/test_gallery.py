@@ -10,7 +10,7 @@ GALLERY = Path(__file__).parents[2] / "docs" / "gallery_src"
 
 def drawn_in(text: str) -> set[str]:
     """Names of figures that a script calls."""
-    return set(re.findall(r"\bfigures\.(plot_\w+)\(", text))
+    return set(re.findall(r"\bfigures\.((?:plot|animate)_\w+)\(", text))
 
 
 def test_every_figure_is_in_the_gallery():
