@@ -25,7 +25,7 @@ LAYERS = (
     ("report", "connectivity_report", "tracked_run", "session_feed"),
     ("report_text",),
     ("report_tuning",),
-    ("run_record", "connectivity_record", "kept_sessions"),
+    ("run_record", "connectivity_record", "receptive_fields_record", "kept_sessions"),
     ("leaderboard",),
     ("ray_search",),
     ("ray_tune",),
