@@ -65,6 +65,8 @@ LAYERS = (
     ("report_tuning", "report_attribution"),
     ("run_record", "connectivity_record", "kept_sessions"),
     ("leaderboard", "decoding_results"),
+    ("run_record", "connectivity_record", "receptive_fields_record", "kept_sessions"),
+    ("leaderboard",),
     ("ray_search",),
     ("ray_tune",),
     ("hebo_search",),

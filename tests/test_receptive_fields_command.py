@@ -14,6 +14,8 @@ from planted_places import CENTRES, planted_trials
 from planted_scenes import planted_scenes
 from spikesight.cli import app
 from spikesight.data.counts import write_counts
+from spikesight.errors import RunDirectoryError
+from spikesight.receptive_fields_record import receptive_field_section
 
 
 def run(*arguments: object) -> Any:
@@ -72,6 +74,11 @@ def test_patches_become_maps_a_table_and_figures(patches: Path, tmp_path: Path) 
     drawn = sorted(file.name for file in (out / "figures").iterdir())
     assert drawn == ["agreement.png", "centres.png", "receptive_fields.png"]
     assert not (out / "parts").exists()
+    section = receptive_field_section(out)
+    assert section["title"] == "Receptive fields"
+    assert [figure["name"] for figure in section["figures"]] == ["receptive_fields", "centres", "agreement"]
+    assert "4 units (67%) answer to some places more than to others" in section["sentences"][1]
+    assert len(section["units"]) == 6
     again = run(patches, *arguments)
     assert again.exit_code == 0, again.output
     assert "Centres against published ones, azimuth: r = " in again.stdout
@@ -90,9 +97,17 @@ def test_images_become_maps_reconstructions_and_ranks(scenes: tuple[Path, Path],
     assert made.sizes["frame"] == 30
     assert len(pd.read_parquet(out / "reconstruction.parquet")) == 90
     ranks = pd.read_parquet(out / "retrieval.parquet")
+    section = receptive_field_section(out)
+    assert set(section["reconstruction"]["method"]) == {"neural-image", "ridge", "network"}
+    assert len(section["retrieval"]) == 12
     assert set(ranks["direction"]) == {"responses", "features"}
     drawn = sorted(file.name for file in (out / "figures").iterdir())
     assert drawn == ["contrast_maps.png", "neural_images.png", "receptive_fields.png", "retrieval.png"]
+
+
+def test_a_section_of_another_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match="expected a finished folder of `spikesight receptive-fields`"):
+        receptive_field_section(tmp_path)
 
 
 def test_what_is_missing_is_named(patches: Path, scenes: tuple[Path, Path], tmp_path: Path) -> None:

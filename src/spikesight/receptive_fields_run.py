@@ -27,16 +27,11 @@ from spikesight.receptive_fields.scene_trials import SceneTrials, frames_of, sce
 from spikesight.receptive_fields.scenes import scene_maps
 from spikesight.receptive_fields.significance import N_SHUFFLES
 from spikesight.receptive_fields.truth import compare_with_truth
+from spikesight.receptive_fields_record import FIGURES, MAPS, NEURAL_IMAGES, RECONSTRUCTION, RETRIEVAL, UNITS
 from spikesight.schema import AREA, UNIT
 from spikesight.sources import LoadedSource, load_source
 from spikesight.tracking import PARTS, SUMMARY, RunDirectory
 
-MAPS: Final = "receptive_fields.nc"
-UNITS: Final = "units.parquet"
-NEURAL_IMAGES: Final = "neural_images.nc"
-RECONSTRUCTION: Final = "reconstruction.parquet"
-RETRIEVAL: Final = "retrieval.parquet"
-FIGURES: Final = "figures"
 MAP_SIDE: Final = 24
 """Pixels of the longer side of maps and reconstructions: 5 degrees each on a screen of 120."""
 SIGNIFICANT: Final = 0.01

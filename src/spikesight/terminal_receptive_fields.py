@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
+from spikesight.receptive_fields_record import describe_receptive_fields
 from spikesight.terminal import print_json
 from spikesight.terminal_progress import console
 from spikesight.terminal_tables import table_of
@@ -16,7 +17,7 @@ def print_receptive_fields(summary: Mapping[str, Any], *, as_json: bool = False)
         print_json(dict(summary))
         return
     out = console()
-    for line in _lines(summary):
+    for line in describe_receptive_fields(summary):
         out.print(Text(line), soft_wrap=True)
     if "reconstruction" in summary:
         rows = [
@@ -45,31 +46,6 @@ def print_receptive_fields(summary: Mapping[str, Any], *, as_json: bool = False)
         title = f"Retrieval among {summary['retrieval'][0]['n_candidates']:.3g} images never seen in training"
         out.print(table_of(rows, title, columns=tuple(rows[0])))
     out.print(Text(f"maps, tables and figures: {summary['run']}"), soft_wrap=True)
-
-
-def _lines(summary: Mapping[str, Any]) -> list[str]:
-    share = summary["n_significant"] / max(summary["n_units"], 1)
-    images = f", {summary['n_images']} images" if summary["n_images"] else ""
-    lines = [
-        f"Session {summary['session_id']}, {summary['stimulus']}: {summary['n_units']:,} units, "
-        f"{summary['n_trials']:,} trials{images}, seed {summary['seed']}.",
-        f"{summary['n_significant']:,} units ({share:.0%}) answer to some places or images more than to others "
-        f"(p <= {summary['significance']:g}, {summary['n_shuffles']} shuffles within blocks).",
-    ]
-    named = {"held_out_r": "maps", "contrast_held_out_r": "maps of contrast"}
-    for name, (low, middle, high) in summary["quartiles"].items():
-        lines.append(
-            f"Held-out correlation of {named[name]}: median {middle:.3f} (quartiles {low:.3f} and {high:.3f})."
-        )
-    known = summary.get("agreement")
-    for axis in ("azimuth", "elevation") if known else ():
-        found = known[axis]  # type: ignore[index]
-        lines.append(
-            f"Centres against {known['reference']} ones, {axis}: r = {found['r']:.3f} "  # type: ignore[index]
-            f"[{found['low']:.3f}, {found['high']:.3f}], n = {found['n']:,}; half are within "
-            f"{found['median_difference']:.1f} degrees."
-        )
-    return lines
 
 
 def _with_interval(row: Mapping[str, Any]) -> str:

@@ -9,13 +9,15 @@ from planted_scenes import N_UNITS, planted_fields, planted_scenes
 from spikesight.data.binning import bin_spikes
 from spikesight.data.images import images_of_simulation
 from spikesight.data.presentations import select_trials
-from spikesight.data.simulation import simulate_session, truth_path
+from spikesight.data.simulation import Simulation, simulate_session, truth_path
 from spikesight.errors import ConfigError, DataError, StimulusNotFoundError, TooFewRepeatsError
+from spikesight.receptive_fields.gabors import gabor_maps
 from spikesight.receptive_fields.image_folds import ImageKFold
+from spikesight.receptive_fields.preferred import preferred_gratings
 from spikesight.receptive_fields.regression import correlate_columns
 from spikesight.receptive_fields.scene_trials import scene_trials
 from spikesight.receptive_fields.scenes import scene_maps
-from spikesight.receptive_fields.truth import compare_with_truth, true_envelopes, true_filters
+from spikesight.receptive_fields.truth import compare_with_truth, fields_of_truth, true_envelopes, true_filters
 
 SIMPLE, COMPLEX = slice(0, N_UNITS // 2), slice(N_UNITS // 2, N_UNITS)
 
@@ -39,22 +41,44 @@ def test_maps_over_many_images_are_the_filters_of_the_simulator() -> None:
     assert np.median(np.abs(found - true)) < 6.0
 
 
+@pytest.fixture(scope="module")
+def demo() -> Simulation:
+    return simulate_session("demo", seed=0)
+
+
 @pytest.mark.slow
-def test_maps_of_a_simulated_session_are_nearer_to_their_own_filters_than_to_those_of_others(tmp_path: Path) -> None:
-    simulated = simulate_session("demo", seed=0)
+def test_maps_of_a_simulated_session_are_nearer_to_their_own_filters_than_to_those_of_others(
+    demo: Simulation, tmp_path: Path
+) -> None:
     session = tmp_path / "demo.nwb"
-    simulated.truth.save(truth_path(session))
-    dataset = bin_spikes(select_trials(simulated.session, "natural_scenes"), n_bins=1)
+    demo.truth.save(truth_path(session))
+    dataset = bin_spikes(select_trials(demo.session, "natural_scenes"), n_bins=1)
     maps = scene_maps(scene_trials(dataset, images_of_simulation(session), 24), n_shuffles=9).assign_coords(
         unit=dataset["unit"]
     )
-    table = compare_with_truth(maps, simulated.truth)
-    shuffled = compare_with_truth(maps.assign_coords(unit=np.roll(dataset["unit"], 7)), simulated.truth)
+    table = compare_with_truth(maps, demo.truth)
+    shuffled = compare_with_truth(maps.assign_coords(unit=np.roll(dataset["unit"], 7)), demo.truth)
     assert table["map_r"].mean() > 0.06
     assert abs(shuffled["map_r"].mean()) < 0.03
     assert table["contrast_map_r"].mean() > shuffled["contrast_map_r"].mean() + 0.1
     sure = (maps["contrast_held_out_r"] > 0.4).to_numpy()
     assert table["contrast_map_r"][sure].mean() > 0.3
+
+
+@pytest.mark.slow
+def test_centres_of_patches_and_preferred_gratings_of_a_simulated_session_are_the_true_ones(demo: Simulation) -> None:
+    maps = gabor_maps(bin_spikes(select_trials(demo.session, "gabors"), n_bins=1), n_shuffles=199)
+    table = compare_with_truth(maps, demo.truth)
+    sure = (maps["held_out_r"] > 0.15).to_numpy()  # three presentations at each place
+    assert sure.sum() >= 10
+    for ours, true in (("centre_x", "true_x"), ("centre_y", "true_y")):
+        assert np.corrcoef(maps[ours][sure], table[true][sure])[0, 1] > 0.85
+    gratings = bin_spikes(select_trials(demo.session, "static_gratings", "orientation"), n_bins=1)
+    preferred = preferred_gratings(gratings)
+    tilt = fields_of_truth(demo.truth, preferred.index.to_numpy()).orientation
+    near = np.cos(2 * (np.deg2rad(preferred["preferred_orientation"]) - tilt))
+    assert near[preferred["selectivity"] > 0.15].mean() > 0.7
+    assert near.mean() > 0.4
 
 
 def test_shuffled_images_predict_at_chance() -> None:

@@ -82,7 +82,7 @@ def compare_with_published(maps: xr.Dataset, published: pd.DataFrame) -> pd.Data
         raise UnitIdsError(f"none of {len(ids)} units is in the published table of {len(published)} units.")
     theirs = published.loc[ids[known]]
     own = maps["centre_x"].to_numpy()[known]
-    sure = theirs["on_screen_rf"].to_numpy(bool) & (theirs["p_value_rf"].to_numpy(float) < SURE)
+    sure = theirs["on_screen_rf"].to_numpy(bool) & (theirs["p_value_rf"].to_numpy(float).round(6) < SURE)
     return pd.DataFrame(
         {
             "published_x": theirs["azimuth_rf"].to_numpy(float) - MIDDLE[0],
