@@ -27,7 +27,7 @@ MOST_WAVEFORMS: Final = 320
 
 def draw_session(
     place: Place,
-    out: Path,
+    out: str | Path,
     *,
     format: str = "png",
     stimulus: str | None = None,
@@ -74,6 +74,7 @@ def draw_session(
     SpikesightError
         If the file cannot be read at all.
     """
+    out = Path(out)
     check_format(format)
     for name in only:
         if name not in FIGURES:
