@@ -23,8 +23,21 @@ from spikesight.demo import save_simulation
 from spikesight.epochs import EPOCH_COLUMNS, EPOCHS_TABLE
 from spikesight.errors import FileFormatError, OutputError, RunDirectoryError, UnknownNameError
 from spikesight.graph_records import GraphCell, write_graph, write_graphs
+from spikesight.progress import Silent
 from spikesight.run_figures import draw_run, figure_names
+from spikesight.run_pictures import _agreement
 from spikesight.tracking import RunDirectory
+
+
+class Listener(Silent):
+    """Keeps how far it is."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, int, int]] = []
+
+    def advance(self, task: str, done: int, total: int) -> None:
+        """Keep one step."""
+        self.steps.append((task, done, total))
 
 
 def _names(files: list[Path]) -> list[str]:
@@ -93,7 +106,10 @@ def test_a_run_without_searches_graphs_and_panels_says_so(tmp_path: Path) -> Non
 
 def test_figures_of_several_sessions_have_their_names_in_safe_file_names(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", n_sessions=2, session="../a {}")
-    files, left_out = draw_run(run, tmp_path / "out", only=["leaderboard", "accuracy_per_session", "area_rates"])
+    heard = Listener()
+    wanted = ["leaderboard", "accuracy_per_session", "area_rates"]
+    files, left_out = draw_run(run, tmp_path / "out", only=wanted, progress=heard)
+    assert heard.steps == [("drawing", done, 6) for done in range(7)]
     assert _names(files) == [
         "leaderboard.png", "leaderboard-..%2Fa_0.png", "leaderboard-..%2Fa_1.png", "accuracy_per_session.png",
         "area_rates-..%2Fa_0.png", "area_rates-..%2Fa_1.png",
@@ -174,3 +190,10 @@ def test_figures_of_a_connectivity_estimate_are_drawn_again(tmp_path: Path) -> N
     assert "noise-correlation estimates no lags" in left_out["lags"]
     with pytest.raises(UnknownNameError, match="Did you mean 'matrix'"):
         draw_run(run, tmp_path / "out", only=["matrx"])
+
+
+def test_the_animation_says_how_alike_the_graphs_of_two_folds_are() -> None:
+    edges = pd.DataFrame({"decoder": ["gcn", "st-gat"], "selection": "default", "fold_correlation": [0.8, 0.02]})
+    assert _agreement(edges, "gcn", "default") == "\nweights of two folds correlate by 0.80"
+    assert _agreement(edges, "st-gat", "default").endswith("by 0.02: mostly its random start")
+    assert _agreement(edges.assign(fold_correlation=np.nan), "gcn", "default") == ""

@@ -77,24 +77,23 @@ def draw_run(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror or error}. Choose another folder.") from error
-    files: list[Path] = []
     left_out: dict[str, str] = {}
-    for done, name in enumerate(names):
-        if progress is not None:
-            progress.advance("drawing", done, len(names))
+    pictures: dict[str, Picture] = {}
+    for name in names:
         try:
-            pictures = list(makers[name](record))
+            pictures |= {"-".join([name, *map(_in_file_name, one.of)]): one for one in makers[name](record)}
         except DataError as error:
             left_out[name] = str(error)
-            continue
-        for picture in pictures:
-            stem = "-".join([name, *map(_in_file_name, picture.of)])
-            try:
-                files.append(_written(picture, out, stem, format))
-            except DataError as error:
-                left_out[stem] = str(error)
+    files: list[Path] = []
+    for done, (stem, picture) in enumerate(pictures.items()):
+        if progress is not None:
+            progress.advance("drawing", done, len(pictures))
+        try:
+            files.append(_written(picture, out, stem, format))
+        except DataError as error:
+            left_out[stem] = str(error)
     if progress is not None:
-        progress.advance("drawing", len(names), len(names))
+        progress.advance("drawing", len(pictures), len(pictures))
     return files, left_out
 
 

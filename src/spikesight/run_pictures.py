@@ -23,6 +23,8 @@ from spikesight.tuning_results import optimisation_history, parallel_coordinates
 
 MOST_RELIABLE: Final = 6
 """Decoders in one figure of reliability, the best ones."""
+START_AGREES: Final = 0.1
+"""Correlation of a learned graph between folds below which it has hardly left the random numbers it began with."""
 MOST_TRIALS: Final = 1500
 """Trials of a session that are placed by t-SNE."""
 
@@ -160,18 +162,27 @@ def _tuning_gain(run: RunMaterial) -> Iterable[Picture]:
 
 
 def _search_history(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_optimisation_history(optimisation_history(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_optimisation_history, optimisation_history(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _search_coordinates(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_parallel_coordinates(*parallel_coordinates(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_parallel_coordinates, *parallel_coordinates(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _search_importance(run: RunMaterial) -> Iterable[Picture]:
+    def draw(own: pd.DataFrame) -> Any:
+        return figures.plot_parameter_importance(parameter_importance(own))
+
     for decoder, own in _searches(run):
-        yield Picture((decoder,), partial(figures.plot_parameter_importance, parameter_importance(own)))
+        yield Picture((decoder,), partial(draw, own))
 
 
 def _searches(run: RunMaterial) -> Iterable[tuple[str, pd.DataFrame]]:
@@ -184,10 +195,12 @@ def _architecture(run: RunMaterial) -> Iterable[Picture]:
     from spikesight.decoders.architecture import architecture_of
 
     given = run.record.config.get("params") or {}
+    card = next(iter(run.sessions.values()), {})
+    shape = None if run.several or not card else (card["n_bins"], card["n_units"], card["n_classes"])
     found = []
     for name in dict.fromkeys(run.record.config.get("decoders") or run.record.results["decoder"]):
         try:
-            chart = architecture_of(registry.make(name, **given.get(name, {})), name)
+            chart = architecture_of(registry.make(name, **given.get(name, {})), name, shape=shape)
         except SpikesightError:  # no network, or a plug-in that is not here
             continue
         found.append(Picture((str(name),), partial(figures.plot_architecture, chart)))
@@ -208,7 +221,7 @@ def _graph_per_bin(run: RunMaterial) -> Iterable[Picture]:
         rows = edges[edges["session"].astype(str) == session]
         areas = dict(zip(rows["source_unit"], rows["source_area"], strict=True))
         areas |= dict(zip(rows["target_unit"], rows["target_area"], strict=True))
-        title = f"{decoder} ({selection}), session {session}"
+        title = f"{decoder} ({selection}), session {session}{_agreement(rows, decoder, selection)}"
         animate = partial(
             figures.animate_graph, graph, areas=areas, times=_bounds(run, session, graph.sizes["bin"]), title=title
         )
@@ -234,6 +247,15 @@ RUN_FIGURES: Final[dict[str, Callable[[RunMaterial], Iterable[Picture]]]] = {
     "area_rates": _area_rates,
 }
 """Name of a figure, and of its file -> what makes it."""
+
+
+def _agreement(edges: pd.DataFrame, decoder: str, selection: str) -> str:
+    """Say how alike the graphs of two folds are: a learned one may still be its random start."""
+    own = edges[(edges["decoder"] == decoder) & (edges["selection"] == selection)]["fold_correlation"].dropna()
+    if own.empty:
+        return ""
+    r = float(own.iloc[0])
+    return f"\nweights of two folds correlate by {r:.2f}" + (": mostly its random start" if r < START_AGREES else "")
 
 
 def _row(row: "pd.Series[Any]") -> str:

@@ -136,6 +136,8 @@ def test_a_fitted_decoder_says_its_sizes() -> None:
     says = _text(architecture_of(decoder))
     assert says["counts"].splitlines()[1] == "3 bins x 6 units"
     assert says["classes"].splitlines()[0] == "4 classes"
+    says = _text(architecture_of(registry.make("st-gat"), shape=(5, 24, 9)))
+    assert (says["counts"].splitlines()[1], says["classes"].splitlines()[0]) == ("5 bins x 24 units", "9 classes")
 
 
 @pytest.mark.parametrize("name", ["fa-lda", "chance", "ensemble", "svc-rbf"])

@@ -1,5 +1,6 @@
 """What a neural decoder is made of, as a flow chart: read from its own parameters, fitted or not."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -54,7 +55,7 @@ class _Sizes(NamedTuple):
     classes: str
 
 
-def architecture_of(decoder: Any, name: str | None = None) -> FlowChart:
+def architecture_of(decoder: Any, name: str | None = None, *, shape: tuple[int, int, int] | None = None) -> FlowChart:
     """Describe a neural decoder as a flow chart, for `spikesight.figures.plot_architecture`.
 
     Parameters
@@ -63,6 +64,8 @@ def architecture_of(decoder: Any, name: str | None = None) -> FlowChart:
         An instance of one of the neural decoders; numbers of bins, units and classes are known once it is fitted.
     name
         What the chart calls it; the name of its class if None.
+    shape
+        Numbers of bins, units and classes, where they are known before it is fitted.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def architecture_of(decoder: Any, name: str | None = None) -> FlowChart:
             f"st-gat or st-transformer), got {type(decoder).__name__}, which is no network."
         )
     params = decoder.get_params(deep=False)
-    sizes = _Sizes(*(_size(decoder, key) for key in ("bins", "units", "classes")))
+    sizes = _sizes(decoder, shape)
     boxes = [
         Box("counts", "counts of a trial", (f"{sizes.bins} x {sizes.units}",), "data", 0),
         Box("input", "input", _input_lines(params), "input", 1),
@@ -96,11 +99,12 @@ def architecture_of(decoder: Any, name: str | None = None) -> FlowChart:
     return FlowChart(name or type(decoder).__name__, tuple(boxes), tuple(arrows))
 
 
-def _size(decoder: TorchDecoder, what: str) -> str:
-    known = {"bins": getattr(decoder, "n_bins_", None), "units": getattr(decoder, "n_units_", None)}
-    if what == "classes":
-        known["classes"] = len(decoder.classes_) if hasattr(decoder, "classes_") else None
-    return what if known[what] is None else f"{known[what]} {what}"
+def _sizes(decoder: TorchDecoder, shape: tuple[int, int, int] | None) -> _Sizes:
+    if hasattr(decoder, "classes_"):
+        shape = (decoder.n_bins_, decoder.n_units_, len(decoder.classes_))
+    if shape is None:
+        return _Sizes(*_Sizes._fields)
+    return _Sizes(*(f"{n} {what}" for n, what in zip(shape, _Sizes._fields, strict=True)))
 
 
 def _input_lines(params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -178,7 +182,8 @@ def _graph_part(
 
 def _graph_lines(graph: Graph) -> tuple[str, ...]:
     """Say all parameters of a graph, whatever its class."""
-    params = graph.get_params(deep=False)
+    order = inspect.signature(type(graph)).parameters
+    params = {name: getattr(graph, name) for name in order}
     if isinstance(graph, LearnedGraph):
         per = entry("scope", graph.scope, SCOPES)
         if graph.rank is None:

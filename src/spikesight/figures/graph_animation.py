@@ -189,7 +189,7 @@ def _draw_clock(number: int, n_bins: int, times: Sequence[float] | None, ax: "Ax
     """Write which bin it is, and show it on a line from the first to the last."""
     said = f"bin {number + 1} of {n_bins}"
     if times is not None:
-        said += f": {1000 * times[number]:g} to {1000 * times[number + 1]:g} ms after onset"
+        said += f": {1000 * times[number]:.0f} to {1000 * times[number + 1]:.0f} ms after onset"
     bounds = np.linspace(-1, 1, n_bins + 1)
     whole = ax.plot([-1, 1], [-1.36, -1.36], color=RULE, lw=6, solid_capstyle="butt")
     own = ax.plot(bounds[number : number + 2], [-1.36, -1.36], color=ACCENT, lw=6, solid_capstyle="butt")

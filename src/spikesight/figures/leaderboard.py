@@ -45,7 +45,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     table = leaderboard.reset_index(drop=True)
     best = table.groupby("decoder", sort=False)["accuracy"].max().sort_values(kind="stable")
     height = {str(decoder): row for row, decoder in enumerate(best.index)}
-    ax = axes_or_new(ax, 6.6, 1.3 + 0.36 * len(height))
+    ax = axes_or_new(ax, 6.6 if table["selection"].nunique() < 2 else 8.6, 1.4 + 0.36 * len(height))
     shown = [selection for selection in _MARKS if (table["selection"] == selection).any()]
     for selection in shown:
         rows = table[table["selection"] == selection]
@@ -71,5 +71,5 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     ax.set_xlabel("accuracy on test trials (%), bar: 95 % interval")
     write_percent(ax, "x")
     if len(shown) > 1:
-        ax.legend(loc="lower right", frameon=True, edgecolor="none", framealpha=0.9, fontsize=8.5)
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax
