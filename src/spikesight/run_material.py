@@ -10,11 +10,13 @@ import pandas as pd
 import xarray as xr
 
 from spikesight.config import BenchmarkConfig
+from spikesight.data.context import own_bins
 from spikesight.data.images import images_of_simulation, read_images
 from spikesight.data.simulation.truth import truth_path
 from spikesight.errors import DataError
 from spikesight.leaderboard import is_competing
 from spikesight.run_record import RunRecord
+from spikesight.schema import TIME
 from spikesight.sources import load_source
 
 
@@ -99,7 +101,7 @@ class RunMaterial:
         return images_of_simulation(source)
 
     def dataset(self, session: str) -> xr.Dataset:
-        """Read and bin a session again, as the run did.
+        """Read and bin a session again, as the run did; bins of neighbouring presentations are left out.
 
         Raises
         ------
@@ -114,7 +116,8 @@ class RunMaterial:
             )
         known = {name: value for name, value in self.record.config.items() if name in BenchmarkConfig.model_fields}
         config = BenchmarkConfig.model_validate({**known, "sources": (str(source),)})
-        return load_source(source, config).dataset
+        dataset = load_source(source, config).dataset
+        return dataset.isel({TIME: list(own_bins(dataset))})
 
     @cached_property
     def _given_images(self) -> xr.DataArray:

@@ -27,7 +27,7 @@ MOST_WAVEFORMS: Final = 320
 
 def draw_session(
     place: Place,
-    out: Path,
+    out: str | Path,
     *,
     format: str = "png",
     stimulus: str | None = None,
@@ -74,6 +74,7 @@ def draw_session(
     SpikesightError
         If the file cannot be read at all.
     """
+    out = Path(out)
     check_format(format)
     for name in only:
         if name not in FIGURES:
@@ -159,13 +160,15 @@ def _raster_trials(material: SessionMaterial) -> Any:
 def _psth_areas(material: SessionMaterial) -> Any:
     areas = material.trials.session.units[AREA].astype(str)
     most = [area or "not given" for area in areas.value_counts().head(MOST_AREAS).index]
-    table = exploration.psth(material.trials, per_class=False, areas=most)
+    table = exploration.psth(material.trials, bin_size=_short_bin(material), per_class=False, areas=most)
     return figures.plot_psth(table, stop=_duration(material))
 
 
 def _psth_classes(material: SessionMaterial) -> Any:
     unit, classes = _example(material)
-    table = exploration.psth(material.trials, bin_size=0.02, classes=classes, areas=[_area_of(material, unit)])
+    table = exploration.psth(
+        material.trials, bin_size=2 * _short_bin(material), classes=classes, areas=[_area_of(material, unit)]
+    )
     return figures.plot_psth(table, stop=_duration(material))
 
 
@@ -247,7 +250,8 @@ def _example(material: SessionMaterial) -> tuple[int, list[Any]]:
     """Choose the unit that tells classes apart best, and classes from the one it answers to most to the least."""
     trials = material.trials  # before counts, so that a file of counts is refused with its reason
     unit = choices.best_tuned_unit(material.dataset.sel({UNIT: trials.session.units.index.to_numpy()}))
-    return unit, choices.classes_by_response(material.dataset, unit, MOST_CLASSES)
+    shown = material.dataset.isel({TRIAL: ~material.dataset[TARGET].isin(choices.blank_labels(trials)).to_numpy()})
+    return unit, choices.classes_by_response(shown, unit, MOST_CLASSES)
 
 
 def _area_of(material: SessionMaterial, unit: int) -> str:
@@ -258,6 +262,11 @@ def _duration(material: SessionMaterial) -> float:
     """Median length of a presentation, s."""
     table = material.trials.table
     return float((table[STOP] - table[START]).median())
+
+
+def _short_bin(material: SessionMaterial) -> float:
+    """Return a twenty-fifth of a presentation, but no less than 10 ms: s, in whole hundredths."""
+    return max(0.01, round(_duration(material) / 25, 2))
 
 
 def _session_or_counts(material: SessionMaterial) -> Any:

@@ -51,14 +51,12 @@ class SessionMaterial:
 
     @cached_property
     def session(self) -> Session:
-        """The session, spikes of a server read once."""
+        """The session; its spikes are read once, since nearly every figure counts them anew."""
         if isinstance(self.located, Path) and holds_counts(self.located):
             raise FileFormatError(f"{self.located.name} holds spike counts of trials, not a session with spike times.")
         session = open_session(self.located, self.config, self.progress)
-        if self.streamed:
-            spikes = session.spike_times.select(session.units.index.to_numpy()).in_memory()
-            session = replace(session, spike_times=spikes)
-        return session
+        spikes = session.spike_times.select(session.units.index.to_numpy()).in_memory()
+        return replace(session, spike_times=spikes)
 
     @cached_property
     def trials(self) -> Trials:

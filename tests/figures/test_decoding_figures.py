@@ -233,3 +233,12 @@ def test_wrong_trials_of_many_classes_lead_to_the_class_they_were_taken_for() ->
 def test_trials_without_a_place_are_refused() -> None:
     with pytest.raises(DataError, match=r"missing: \['x'\]"):
         figures.plot_misclassified_trials(_trials(4).drop(columns="x"))
+
+
+def test_more_sessions_than_colours_are_grey_and_are_not_listed() -> None:
+    sessions = [f"session {number}" for number in range(32)]
+    rows = [{"session": name, "decoder": decoder, "accuracy": 0.5} for name in sessions for decoder in ("a", "b")]
+    ax = figures.plot_accuracy_per_session(pd.DataFrame(rows))
+    assert len({line.get_color() for line in ax.lines}) == 1
+    assert len(ax.lines) == 32
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one of 32", "mean"]

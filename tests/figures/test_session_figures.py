@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from counts_by_hand import counts_of
 from spikesight import exploration, figures
 from spikesight.errors import ConfigError, DataError
-from spikesight.figures import theme
+from spikesight.figures import theme, unit_order
 
 pytestmark = pytest.mark.usefixtures("fixed_look")
 
@@ -329,6 +329,12 @@ def test_plot_embedding_colours_fractions_on_a_scale() -> None:
     assert ax.figure.axes[-1].get_ylabel().startswith("time in the recording (s)")
     with pytest.raises(ConfigError, match="There are: x, y, target"):
         figures.plot_embedding(_embedded([1, 2, 3]), colour="area")
+
+
+def test_areas_of_a_strip_all_have_colours_of_their_own() -> None:
+    tints = unit_order.area_tints(f"area {number}" for number in range(24))
+    assert len(set(tints.values())) == 24
+    assert list(tints.values())[:8] == list(theme.PALETTE)
 
 
 def test_plot_running_and_pupil_keeps_both_in_halves_of_one_axes_with_gaps_where_nothing_was_measured() -> None:

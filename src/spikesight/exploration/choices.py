@@ -47,11 +47,17 @@ def spread_classes(trials: Trials, most: int) -> list[Any]:
     """
     if most < 1:
         raise ConfigError(f"expected at least 1 class, got {most}.")
-    labels = distinct_labels(trials.table[TARGET])
-    if trials.blanks == "kept" and len(labels) > 1:
-        labels = [label for label in labels if label not in (BLANK_FRAME, "blank")]
+    blanks = blank_labels(trials)
+    labels = [label for label in distinct_labels(trials.table[TARGET]) if label not in blanks]
     places = np.unique(np.linspace(0, len(labels) - 1, min(most, len(labels))).astype(int))
     return [labels[place] for place in places]
+
+
+def blank_labels(trials: Trials) -> list[Any]:
+    """Return the label of blank presentations, if they are kept and not the only ones."""
+    labels = distinct_labels(trials.table[TARGET])
+    found = [label for label in labels if label in (BLANK_FRAME, "blank")]
+    return found if trials.blanks == "kept" and len(labels) > 1 else []
 
 
 def most_active_units(session: Session, most: int) -> list[int]:

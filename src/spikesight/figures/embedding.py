@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _OTHERS: Final = "#c4cad0"
-_MOST_NAMED: Final = len(PALETTE)
+_MOST_NAMED: Final = 2 * len(PALETTE)
+_FEW: Final = len(PALETTE) - 1
 
 
 def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str | None = None) -> "Axes":
     """Draw every row as a point, coloured by one of the columns.
 
-    Up to 8 labels have a colour each. Of more labels, 7 that are evenly spread over all have one, and the others are
-    grey: numbers of scenes have no order that a scale of colours could show. Fractions, such as times, have: they share
-    a continuous scale.
+    Up to 16 labels have a colour or a marker each. Of more labels, 7 that are evenly spread over all have one, and the
+    others are grey: numbers of scenes have no order that a scale of colours could show. Fractions, such as times, have:
+    they share a continuous scale.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str
         ax.figure.colorbar(points, ax=ax, label=f"{_title(colour)} ({n_distinct} values)", shrink=0.8)
     else:
         every = sort_labels(named)
-        chosen = np.unique(np.linspace(0, len(every) - 1, _MOST_NAMED - 1).astype(int))
+        chosen = np.unique(np.linspace(0, len(every) - 1, _FEW).astype(int))
         _scatter_named(ax, table, named, [every[place] for place in chosen], size)
     of = str(table.attrs.get("of", "points"))
     ax.set_xlabel(plain(table.attrs.get("x_label", "x")))

@@ -31,7 +31,7 @@ def plot_presentations(timeline: pd.DataFrame, ax: "Axes | None" = None) -> "Axe
     shown = timeline[timeline["kind"] != INVALID]
     stimuli = shown["stimulus"].astype(str).drop_duplicates().tolist()
     colours = area_colours(stimuli)
-    ax = axes_or_new(ax, 7.4, 1.3 + 0.32 * len(stimuli))
+    ax = axes_or_new(ax, 7.4, max(2.0, 1.3 + 0.32 * len(stimuli)))
     reach = float(timeline["stop"].max() - timeline["start"].min())
     for row, stimulus in enumerate(stimuli):
         own = shown[shown["stimulus"].astype(str) == stimulus]
@@ -52,7 +52,7 @@ def plot_presentations(timeline: pd.DataFrame, ax: "Axes | None" = None) -> "Axe
     ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("time in the recording (min)")
-    ax.set_ylabel("stimulus (presentations)")
+    ax.set_ylabel("stimulus\n(presentations)")
     if len(invalid):
         ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8.5)
     return ax

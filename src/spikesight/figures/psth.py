@@ -12,6 +12,8 @@ from spikesight.figures.unit_order import NOT_GIVEN
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_MOST_ABOVE: Final = 2.0
+"""The axis ends at so many times the highest mean at most: the interval of two trials has hardly an end."""
 _DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
 
@@ -33,7 +35,8 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
     Returns
     -------
     Axes
-        Time in ms on x, rate in spikes/s on y, a line per class and area.
+        Time in ms on x, rate in spikes/s on y, a line per class and area. An interval that reaches beyond twice the
+        highest mean is cut by the end of the axis.
 
     Raises
     ------
@@ -68,7 +71,8 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
             time, own["mean"].to_numpy(float), color=colour, ls=dashes[names[dashed]], lw=1.6,
             label=f"{plain(label)} ({n})",
         )  # fmt: skip
-    ax.set_ylim(0, None)
+    highest = float(table["mean"].max())
+    ax.set_ylim(0, max(min(float(table["high"].max()), _MOST_ABOVE * highest), 1.05 * highest) or None)
     ax.margins(x=0)
     ax.set_xlabel("time from the start of the presentation (ms)")
     ax.set_ylabel("mean rate per unit (spikes/s)\nband: interval over trials")

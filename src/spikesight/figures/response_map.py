@@ -53,7 +53,7 @@ def plot_response_map(responses: xr.DataArray, ax: "Axes | None" = None) -> "Axe
         vmax=limit, interpolation="nearest", aspect="auto",
     )  # fmt: skip
     places = range(0, n_classes, max(1, -(-n_classes // _MOST_LABELS)))
-    ax.set_xticks(places, [labels[place] for place in places], rotation=90 if longest > 2 else 0)
+    ax.set_xticks(places, [labels[place] for place in places], rotation=90 if longest * len(places) > 60 else 0)
     ax.tick_params(axis="x", length=2, labelsize=7.5)
     _mark_areas(ax, area_names(table["area"].to_numpy()) if "area" in table.coords else [])
     ax.spines[:].set_visible(True)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from spikesight.figures.theme import PALETTE, RULE, axes_or_new, plain, write_percent
+from spikesight.figures.theme import PALETTE, RULE, SOFT_INK, axes_or_new, plain, write_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def plot_accuracy_per_session(accuracy: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
     """Draw each session as a line from decoder to decoder, and the mean over sessions as a bar.
 
-    A line joins values measured on the same trials, so its slope is a paired difference.
+    A line joins values measured on the same trials, so its slope is a paired difference. Up to eight sessions have a
+    colour each; more are grey.
 
     Parameters
     ----------
@@ -32,11 +33,11 @@ def plot_accuracy_per_session(accuracy: pd.DataFrame, ax: "Axes | None" = None) 
     table = table[list(mean.index)]
     ax = axes_or_new(ax, 1.6 + 0.85 * len(mean), 4.0)
     x = list(range(len(mean)))
+    named = len(table) <= len(PALETTE)
     for row, (session, values) in enumerate(table.iterrows()):
-        ax.plot(
-            x, values.to_numpy(float), "o-", color=PALETTE[row % len(PALETTE)], lw=0.9, ms=3.5, alpha=0.75,
-            label=plain(session),
-        )  # fmt: skip
+        colour, alpha = (PALETTE[row], 0.75) if named else (SOFT_INK, 0.45)
+        label = plain(session) if named else f"one of {len(table)}" if row == 0 else None
+        ax.plot(x, values.to_numpy(float), "o-", color=colour, lw=0.9, ms=3.5, alpha=alpha, label=label)
     ax.hlines(mean.to_numpy(float), [at - 0.22 for at in x], [at + 0.22 for at in x], lw=3, color="black", label="mean")
     ax.set_xticks(x, [plain(name) for name in mean.index], rotation=30, ha="right")
     ax.set_xlim(-0.5, len(x) - 0.5)

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.figures.theme import SOFT_INK, axes_or_new, diverging, inset, plain
-from spikesight.figures.unit_order import area_looks, area_names, sort_areas
+from spikesight.figures.unit_order import area_names, area_tints, sort_areas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,11 +71,11 @@ def _draw_areas(ax: "Axes", areas: list[str]) -> None:
 
     if not areas:
         return
-    looks = area_looks(sort_areas(areas))
+    tints = area_tints(sort_areas(areas))
     strip = inset(ax, (-_STRIP * 1.4, 0, _STRIP, 1))
-    strip.imshow(np.array([[to_rgb(looks[area][0])] for area in areas]), aspect="auto", interpolation="nearest")
+    strip.imshow(np.array([[to_rgb(tints[area])] for area in areas]), aspect="auto", interpolation="nearest")
     strip.set_axis_off()
-    handles = [Patch(color=colour, label=plain(area)) for area, (colour, _) in looks.items()]
+    handles = [Patch(color=colour, label=plain(area)) for area, colour in tints.items()]
     ax.legend(
         handles=handles, title="area (strip)", loc="upper center", bbox_to_anchor=(0.5, -0.06),
         ncols=min(6, len(handles)), frameon=False, fontsize=8, handlelength=1.0, columnspacing=1.2,

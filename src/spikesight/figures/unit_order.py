@@ -120,5 +120,17 @@ def area_looks(areas: Iterable[str]) -> dict[str, tuple[str, str]]:
     }
 
 
+def area_tints(areas: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each area where a marker has no room: lighter from the ninth on, darker from the 17th."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    found = {}
+    for number, (area, colour) in enumerate(area_colours(areas).items()):
+        towards = (None, 1.0, 0.0)[number // len(PALETTE) % 3]
+        red, green, blue = (part if towards is None else 0.5 * part + 0.5 * towards for part in to_rgb(colour))
+        found[area] = to_hex((red, green, blue))
+    return found
+
+
 def _unknown_last(area: str) -> tuple[bool, str]:
     return area == NOT_GIVEN, area
