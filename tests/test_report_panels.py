@@ -184,8 +184,8 @@ def test_accuracy_against_bins_is_drawn_where_runs_of_the_same_sessions_differ_i
 def test_the_paragraph_for_a_paper_names_data_decoders_terms_and_version(tmp_path: Path) -> None:
     text = methods_to_paste(read_run(write_run(tmp_path / "run")))
     assert text.startswith("Which frame of natural_scenes was shown was decoded from spike counts (40 units in VISp")
-    assert "with spikesight 0.1.0. Decoders: " in text
-    assert "lda" in text
+    assert "with spikesight 0.1.0. Units were kept by quality = good. Decoders: fa-lda, lda, svc-linear. " in text
+    assert "minus best" not in text
     assert "(block-kfold, 2 folds); 10 trials on either side" in text
     assert "  " not in text
     assert ".." not in text

@@ -180,7 +180,7 @@ def _merged(runs: tuple[tuple[str, RunRecord], ...]) -> Pool:
         for name, record in runs
     ]
     kept = [_relabelled(record, named[name]) for name, record in zip(names, kept, strict=True)]
-    return Pool(title, runs, _joined(kept), tuple(_notes(alike, named)))
+    return Pool(title, runs, _joined(kept), (*_notes(alike, named), *_versions(runs)))
 
 
 def _notes(alike: Mapping[str, set[Key]], named: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
@@ -195,6 +195,14 @@ def _notes(alike: Mapping[str, set[Key]], named: Mapping[str, Mapping[str, str]]
             f"Runs differ in what {', '.join(both)} answered to the same trials: both rows are shown, with the name of "
             "their run."
         )
+
+
+def _versions(runs: Sequence[tuple[str, RunRecord]]) -> Iterator[str]:
+    """Say which versions made runs that stand in one leaderboard, if there are several."""
+    made = {name: dict(record.provenance.get("versions") or {}).get("spikesight") for name, record in runs}
+    if len(set(made.values())) > 1:
+        told = ", ".join(f"{name} by {version or 'a version that is not known'}" for name, version in made.items())
+        yield f"These runs were made by different versions of spikesight: {told}."
 
 
 def _keys(record: RunRecord) -> list[Key]:

@@ -119,8 +119,8 @@ def _overview(pools: Sequence[Pool], links: Sequence[ConnectivityRecord]) -> lis
     heads = [connectivity_report.headline(record) for record in links]
     names = run_names([record.path for record in links])
     return [
-        {"name": name, "question": head["question"], "value": head["value"], "share": head["share"], "decoder": "",
-         "how": "", "chance": head["trust"], "data": head["data"]}
+        {"name": name, "question": head["question"], "value": "", "share": f"{head['value']} {head['share']}",
+         "decoder": "", "how": "", "chance": head["trust"], "data": head["data"]}
         for name, head in zip(names, heads, strict=True)
     ]  # fmt: skip
 
