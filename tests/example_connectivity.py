@@ -35,7 +35,7 @@ def write_connectivity(
         for axis in ("anterior_posterior", "dorsal_ventral", "left_right")
     }
     units = pd.DataFrame({"area": own, "probe_vertical_position": rng.uniform(0, 4000, n_units), **places}, index=ids)
-    z = rng.normal(0, 1, (n_units, n_units))
+    z = rng.uniform(-2.5, 2.5, (n_units, n_units))
     off = np.argwhere(~np.eye(n_units, dtype=bool) if directed else np.triu(np.ones((n_units,) * 2), 1).astype(bool))
     chosen = off[rng.choice(len(off), n_edges, replace=False)]
     z[chosen[:, 0], chosen[:, 1]] = rng.uniform(8, 20, n_edges) * rng.choice([-1, 1], n_edges)

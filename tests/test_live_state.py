@@ -8,6 +8,7 @@ import pytest
 
 from example_run import write_run
 from running_run import RunningRun
+from spikesight.candidates import Record
 from spikesight.errors import RunDirectoryError
 from spikesight.live_state import MOST_POINTS, LiveRun
 from spikesight.partial_record import PartsReader, comparable, read_partial
@@ -107,6 +108,19 @@ def test_a_line_of_an_epoch_that_is_half_written_is_left_out(tmp_path: Path) -> 
         [network] = LiveRun(run.path).look().networks
         assert network["n_epochs"] == 3
         json.dumps(network, allow_nan=False)
+
+
+def test_searches_under_way_say_how_many_candidates_they_tried(tmp_path: Path) -> None:
+    with RunningRun(tmp_path / "run") as run:
+        folder = run.path / "checkpoints" / run.part(run.cells[0]) / "search" / "candidates"
+        for number, (state, accuracy) in enumerate(
+            [("finished", 0.4), ("finished", 0.6), ("pruned", 0.9), ("unfinished", None)]
+        ):
+            Record(number, {}, state, (), accuracy, 1.0, 0.0, 1.0, "").write(folder)
+        [search] = LiveRun(run.path).look().searches
+        assert search == {"name": "session_0-fa-lda-tuned-fold0", "n_candidates": 4, "best": 0.6}
+        run.finish_cell(run.cells[0])
+        assert LiveRun(run.path).look().searches == []
 
 
 def test_a_connectivity_estimate_counts_its_parts(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def _drawn(
         "colours": {area: colour for area, (colour, _) in area_looks(order.areas).items()},
         "measure": record.summary["measure"],
         "directed": bool(record.summary["directed"]),
+        "rule": record.summary["rule"],
         "q": Q,
         "nEdges": N_EDGES,
         "mostArrows": MOST_ARROWS,

@@ -69,7 +69,7 @@ def connectivity_section(record: ConnectivityRecord, n_panels: int = 1) -> dict[
         Values of the template ``connectivity_panel.html``, where it is called ``panel``; ``drawn``, JSON-able, is what
         ``connectivity_panel.js`` draws.
     """
-    return {**connectivity_panel(record, n_panels), "headline": headline(record)}
+    return {**connectivity_panel(record, n_panels), "headline": headline(record), "trust": trust(record)[1:]}
 
 
 def headline(record: ConnectivityRecord) -> dict[str, str]:
@@ -141,8 +141,9 @@ def methods(record: ConnectivityRecord) -> list[str]:
         )
     if summary["n_dropped_segments"]:
         sure += f" {summary['n_dropped_segments']:,} trials whose condition was shown once were left out."
+    stretches = "one stretch" if summary["n_segments"] == 1 else f"{summary['n_segments']:,} stretches"
     return [
-        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {summary['n_segments']:,} stretches of "
+        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {stretches} of "
         f"{summary['period']}. {summary['summary'][0].upper()}{summary['summary'][1:]} ({summary['method']}; "
         f"{options}). {stimulus} {sure}"
     ]

@@ -14,8 +14,11 @@ from filelock import FileLock, Timeout
 from spikesight.connectivity_record import holds_connectivity
 from spikesight.epochs import EPOCHS, readable_epochs
 from spikesight.errors import RunDirectoryError
+from spikesight.fitting import SEARCH
 from spikesight.partial_record import PartsReader
-from spikesight.tracking import CONFIG, LOCK, LOG, PARTS, RESULTS, SUMMARY
+from spikesight.search_folder import SearchFolder
+from spikesight.tracking import CHECKPOINTS, CONFIG, LOCK, LOG, PARTS, RESULTS, SUMMARY
+from spikesight.tuning_results.table import FINISHED
 
 Phase = Literal["waiting", "running", "finished", "stopped"]
 
@@ -46,6 +49,8 @@ class LiveState:
         Fits of networks under way: whose, and curves of what was measured, epoch by epoch.
     n_networks
         How many there are, those beyond ``MOST_NETWORKS`` too.
+    searches
+        Searches for constants under way: whose, how many candidates there were so far, and the best inner accuracy.
     page
         Changes when the report does; "" as long as there is nothing to report.
     """
@@ -58,6 +63,7 @@ class LiveState:
     failures: list[dict[str, str]] = field(default_factory=list)
     networks: list[dict[str, Any]] = field(default_factory=list)
     n_networks: int = 0
+    searches: list[dict[str, Any]] = field(default_factory=list)
     page: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,7 +123,7 @@ class LiveRun:
         state = LiveState(
             kind, phase, log.total, len(results), len(failed),
             [{"cell": _readable(part), "error": reason} for part, reason in list(failed.items())[:MOST_FAILURES]],
-            curves[:MOST_NETWORKS], len(curves),
+            curves[:MOST_NETWORKS], len(curves), self._searches(finished | set(failed)) if phase == "running" else [],
         )  # fmt: skip
         page = _stamp([self.path / RESULTS]) if done else self._version_of_parts()
         return replace(state, page=page)
@@ -151,6 +157,17 @@ class LiveRun:
             if lines:
                 found.append(_curves(lines))
         return found
+
+    def _searches(self, ended: set[str]) -> list[dict[str, Any]]:
+        """Describe searches that have tried a candidate and are not over."""
+        found = []
+        for folder in sorted((self.path / CHECKPOINTS).glob(f"*/{SEARCH}")):
+            records = [] if folder.parent.name in ended else SearchFolder(folder).records()
+            reached = [one.accuracy for one in records if one.state == FINISHED and one.accuracy is not None]
+            if records:
+                name, best = _readable(folder.parent.name), max(reached, default=None)
+                found.append({"name": name, "n_candidates": len(records), "best": best})
+        return found[:MOST_NETWORKS]
 
 
 class _Log:

@@ -230,7 +230,7 @@ def test_true_couplings_are_marked_and_counted(
     (tmp_path / "a.nwb.truth.npz").touch()
     (run / "config.yaml").write_text(f"method: granger\nsource: {tmp_path / 'a.nwb'}\n")
     opened = open_page(write_connectivity_report(run))
-    assert told(opened, "truth") == "2 of the 3 between these areas are among the 22 edges."
+    assert told(opened, "truth") == "2 of the 3 between these areas are among the 20 edges."
     count = "one => one.data.length"
     assert opened.page.eval_on_selector('[data-plot="matrix"]', count) == 2
     opened.page.check('[data-choose="truth"]')

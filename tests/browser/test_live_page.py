@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import OpenPage
+from browser.page_checks import ACCESSIBLE, LOW_CONTRAST
 from running_run import RunningRun
 from spikesight.serve import LiveServer
 
@@ -126,6 +127,7 @@ def test_a_server_that_has_ended_is_noticed(tmp_path: Path, open_page: OpenPage,
     opened.wait_until("document.getElementById('told').textContent.includes('has ended')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 820, 1400])
 def test_the_live_page_is_as_wide_as_its_window(
     tmp_path: Path, open_page: OpenPage, serve: Serve, screenshots: Path, width: int
@@ -143,5 +145,7 @@ def test_the_live_page_is_as_wide_as_its_window(
         opened.page.wait_for_timeout(300)
         opened.page.screenshot(path=screenshots / f"live-{width}.png")
         assert opened.width_of_content() <= width
+        assert opened.page.evaluate(ACCESSIBLE) == []
+        assert opened.page.evaluate(LOW_CONTRAST) == []
         frame = "document.querySelector('iframe:not(.coming)').contentDocument.documentElement.scrollWidth"
         assert opened.page.evaluate(frame) <= width

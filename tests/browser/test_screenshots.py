@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import OpenPage
+from example_connectivity import write_connectivity
 from example_run import write_run
+from spikesight.connectivity_report import write_connectivity_report
 from spikesight.report import write_report
+
+pytestmark = pytest.mark.slow
 
 WIDTHS = (390, 820, 1400)
 
@@ -18,11 +22,15 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "report": write_report(write_run(folder / "one", searched=("fa-lda", "svc-linear"))),
         "report-sessions": write_report(write_run(folder / "several", n_sessions=3)),
+        "connectivity": write_connectivity_report(write_connectivity(folder / "network")),
+        "report-combined": write_report(
+            [write_run(folder / "bench"), write_connectivity(folder / "conn")], folder / "report.html"
+        ),
     }
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["report", "report-sessions"])
+@pytest.mark.parametrize("name", ["report", "report-sessions", "connectivity", "report-combined"])
 def test_a_page_is_quiet_and_as_wide_as_its_window(
     pages: dict[str, Path], open_page: OpenPage, screenshots: Path, name: str, width: int
 ) -> None:

@@ -34,6 +34,8 @@ const drawConnectivity = (place, data, tools) => {
 
   const whole = (value) => value.toLocaleString("en");
   const digits = (value, count = 3) => (value === null || value === undefined || Number.isNaN(value) ? "-" : Number(value.toPrecision(count)).toString().replace("-", "\u2212"));
+  // p and q are kept in single precision; beyond it only their smallness is known.
+  const small = (value, count) => (value === 0 && data.rule !== "7sd" ? "<1e\u221238" : digits(value, count));
   const milliseconds = (pair) => (lag[pair] === -32768 ? "-" : digits(lag[pair] / 10, 4));
   const distance = (i, j) => (data.position?.[i] && data.position[j] ? whole(Math.round(Math.hypot(...data.position[i].map((one, at) => one - data.position[j][at])))) : "-");
 
@@ -53,7 +55,7 @@ const drawConnectivity = (place, data, tools) => {
   const describe = (pair) => {
     const [i, j] = [Math.floor(pair / n), pair % n];
     const lines = [`${data.units[i]} (${data.areas[i]}) ${data.directed ? "to" : "and"} ${data.units[j]} (${data.areas[j]})`, `weight ${digits(weight[pair])} (${data.measure})`];
-    if (z) lines.push(`z ${digits(z[pair])}${p ? `, p ${digits(p[pair], 2)}` : ""}${q ? `, q ${digits(q[pair], 2)}` : ""}`);
+    if (z) lines.push(`z ${digits(z[pair])}${p ? `, p ${small(p[pair], 2)}` : ""}${q ? `, q ${small(q[pair], 2)}` : ""}`);
     if (lag[pair] !== -32768) lines.push(`lag ${milliseconds(pair)} ms`);
     if (data.truth) lines.push(isTrue(pair) ? `a true coupling, ${digits(truePairs.get(pair) ?? truePairs.get(j * n + i))}` : "no true coupling");
     return lines;
@@ -112,7 +114,7 @@ const drawConnectivity = (place, data, tools) => {
     const names = data.directed ? ["target unit", "source unit"] : ["unit", "unit"];
     const y = side(names[1], rows);
     draw(matrixPlace, traces, {
-      height, plot_bgcolor: page.theme.rule, margin: { l: 70, r: 16, t: 16, b: 60 }, hovermode: "closest",
+      height, plot_bgcolor: "#f4f6f8", margin: { l: 70, r: 16, t: 16, b: 60 }, hovermode: "closest",
       xaxis: side(names[0], columns), yaxis: { ...y, range: [...y.range].reverse(), scaleanchor: "x" },
     });
   }
@@ -130,7 +132,9 @@ const drawConnectivity = (place, data, tools) => {
     const joined = new Set(edges.flatMap((pair) => [Math.floor(pair / n), pair % n]));
     const reach = circle ? 1.32 : 1.08;
     const drawing = document.createElementNS(SVG, "svg");
-    drawing.setAttribute("viewBox", `${-reach} ${-reach} ${2 * reach} ${2 * reach}`);
+    const tall = circle ? 1.16 : Math.max(0.4, ...spot.filter((one) => one !== null).map((one) => Math.abs(one[1]))) + 0.08;
+    drawing.setAttribute("viewBox", `${-reach} ${-tall} ${2 * reach} ${2 * tall}`);
+    const crowd = Math.min(1, Math.sqrt(80 / Math.max(1, arrows.length))); // of many edges each is thinner
     const radius = Math.max(0.009, Math.min(0.03, 1.1 / n));
     const most = Math.max(...arrows.map((pair) => Math.abs(weight[pair])), 0) || 1;
     const at = (unit) => [spot[unit][0], -spot[unit][1]];
@@ -142,15 +146,15 @@ const drawConnectivity = (place, data, tools) => {
       const [ux, uy] = [(x1 - cx) / back, (y1 - cy) / back];
       const [tx, ty] = [x1 - ux * radius * 1.2, y1 - uy * radius * 1.2];
       const colour = weight[pair] < 0 ? INHIBITORY : EXCITATORY;
-      const width = 0.004 + 0.009 * Math.abs(weight[pair]) / most;
+      const width = crowd * (0.004 + 0.009 * Math.abs(weight[pair]) / most);
       const group = svg(drawing, "g", { class: "edge", "data-pair": pair, stroke: colour, fill: "none" });
-      svg(group, "path", { d: `M${x0.toFixed(3)} ${y0.toFixed(3)}Q${cx.toFixed(3)} ${cy.toFixed(3)} ${tx.toFixed(3)} ${ty.toFixed(3)}`, "stroke-width": width.toFixed(4), opacity: 0.75 });
+      svg(group, "path", { d: `M${x0.toFixed(3)} ${y0.toFixed(3)}Q${cx.toFixed(3)} ${cy.toFixed(3)} ${tx.toFixed(3)} ${ty.toFixed(3)}`, "stroke-width": width.toFixed(4), opacity: 0.35 + 0.4 * crowd });
       if (data.directed) { // an arrow drives, a bar holds back
-        const wide = 0.014 + width;
+        const wide = 0.014 * crowd + width;
         const head = weight[pair] < 0
           ? `M${(tx - uy * wide).toFixed(3)} ${(ty + ux * wide).toFixed(3)}L${(tx + uy * wide).toFixed(3)} ${(ty - ux * wide).toFixed(3)}`
           : `M${(tx - ux * 2 * wide - uy * wide).toFixed(3)} ${(ty - uy * 2 * wide + ux * wide).toFixed(3)}L${tx.toFixed(3)} ${ty.toFixed(3)}L${(tx - ux * 2 * wide + uy * wide).toFixed(3)} ${(ty - uy * 2 * wide - ux * wide).toFixed(3)}`;
-        svg(group, "path", { d: head, "stroke-width": Math.max(0.006, width).toFixed(4), ...(weight[pair] < 0 ? {} : { fill: colour }) });
+        svg(group, "path", { d: head, "stroke-width": Math.max(0.006 * crowd, width).toFixed(4), ...(weight[pair] < 0 ? {} : { fill: colour }) });
       }
       svg(group, "path", { d: group.firstChild.getAttribute("d"), "stroke-width": 0.03, opacity: 0 }); // wide enough to be pointed at
     }
@@ -187,7 +191,7 @@ const drawConnectivity = (place, data, tools) => {
     const rows = edges.slice(0, data.nEdges).map((pair) => {
       const [i, j] = [Math.floor(pair / n), pair % n];
       const row = document.createElement("tr");
-      cells(row, [data.units[i], data.units[j], `${data.areas[i]} to ${data.areas[j]}`, digits(weight[pair]), z ? digits(z[pair]) : "-", p ? digits(p[pair]) : "-", q ? digits(q[pair]) : "-", milliseconds(pair), distance(i, j)]);
+      cells(row, [data.units[i], data.units[j], `${data.areas[i]} to ${data.areas[j]}`, digits(weight[pair]), z ? digits(z[pair]) : "-", p ? small(p[pair]) : "-", q ? small(q[pair]) : "-", milliseconds(pair), distance(i, j)]);
       row.children[1].className = "";
       row.children[2].className = "ends";
       return row;
@@ -204,12 +208,13 @@ const drawConnectivity = (place, data, tools) => {
     return entry;
   }));
 
-  function show() {
+  const drawn = { passes: null, edges: [] };
+  function choose() { // what is counted follows the slider at once, however large the matrix
     stopReading();
     const [way, step] = [WAYS[by.value], Number(threshold.value)];
     const passes = way.passes(step);
     const fits = (i, j) => (from.value === "" || data.areas[i] === from.value) && (onto.value === "" || data.areas[j] === onto.value);
-    const filtered = pairs.filter((pair) => {
+    const filtered = from.value === "" && onto.value === "" ? pairs : pairs.filter((pair) => {
       const [i, j] = [Math.floor(pair / n), pair % n];
       return fits(i, j) || (!data.directed && fits(j, i));
     });
@@ -221,21 +226,27 @@ const drawConnectivity = (place, data, tools) => {
       const there = filtered.filter(isTrue).length;
       tell("truth", `${whole(hit)} of the ${whole(there)} between these areas are among the ${whole(edges.length)} edges.`);
     }
-    drawMatrix(passes);
-    drawNetwork(edges);
-    fillTable(edges);
+    Object.assign(drawn, { passes, edges });
     place.dataset.edges = String(edges.length);
   }
+  const show = () => {
+    drawMatrix(drawn.passes);
+    drawNetwork(drawn.edges);
+    fillTable(drawn.edges);
+  };
 
-  let waiting = false;
+  let waiting = 0;
   const soon = () => { // a slider that is pulled asks faster than a large matrix is drawn
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; show(); });
+    choose();
+    clearTimeout(waiting);
+    if (pairs.length > 20000) waiting = setTimeout(show, 150);
+    else show();
   };
   legend("areas", Object.entries(data.colours).slice(0, 12).map(([area, colour]) => [colour, area]));
-  legend("signs", [[EXCITATORY, "excitatory"], [INHIBITORY, "inhibitory"]]);
+  const signs = data.directed ? ["excitatory", "inhibitory"] : ["positive", "negative"];
+  legend("signs", [[EXCITATORY, signs[0]], ...(weight.some((value) => value < 0) ? [[INHIBITORY, signs[1]]] : [])]);
   reset();
+  choose();
   show();
   by.oninput = () => { reset(); soon(); };
   [from, onto, threshold, layout, truth].forEach((control) => { if (control) control.oninput = soon; });

@@ -22,6 +22,7 @@
     if (state.phase === "waiting") return "Waiting for a run to begin in this directory.";
     if (state.phase === "finished") return state.kind === "connectivity" ? "The estimate is over." : `The run is over${state.finished ? `: ${cells}${failed}` : ""}.`;
     if (state.phase === "stopped") return `The run has stopped before its end: ${cells} so far${failed}. Start the same command again to go on.`;
+    if (state.total && state.finished + state.failed >= state.total) return `Running: ${cells}${failed}. The report is being written.`;
     return `Running: ${cells} so far${failed}${waiting ? `, ${waiting.toLocaleString("en")} under way or waiting` : ""}.`;
   }
 
@@ -49,6 +50,8 @@
     const across = (epoch) => 4 + (192 * (epoch - first)) / Math.max(1, last - first);
     const up = (value) => 56 - (52 * (value - low)) / (high - low || 1);
     line.setAttribute("points", values.flatMap((value, one) => (value === null ? [] : [`${across(network.epoch[one]).toFixed(1)},${up(value).toFixed(1)}`])).join(" "));
+    if (known.length === 1) line.setAttribute("points", `${line.getAttribute("points")} ${line.getAttribute("points")}`); // a dot
+    line.setAttribute("stroke-linecap", "round");
     line.setAttribute("fill", "none");
     line.setAttribute("stroke", "#0072b2");
     line.setAttribute("stroke-width", "2");
@@ -68,6 +71,14 @@
     networks.hidden = state.networks.length === 0;
     write(networks.querySelector("summary"), `${count(state.n_networks, "network", "networks")} learning`);
     networks.querySelector("div").replaceChildren(...state.networks.map(curve));
+    const searches = at("searches");
+    searches.hidden = state.searches.length === 0;
+    write(searches.querySelector("summary"), `${count(state.searches.length, "search", "searches")} for constants`);
+    searches.querySelector("ul").replaceChildren(...state.searches.map(({ name, n_candidates: tried, best }) => {
+      const item = document.createElement("li");
+      item.textContent = `${name}: ${count(tried, "candidate", "candidates")}${best === null ? "" : `, best inner accuracy ${(100 * best).toFixed(1)} % (of training trials)`}`;
+      return item;
+    }));
     const failures = at("failures");
     failures.hidden = state.failures.length === 0;
     write(failures.querySelector("summary"), `${count(state.failed, "cell", "cells")} failed`);

@@ -42,7 +42,7 @@ const leaderboards = (() => {
         range: [-0.6, names.length - 0.4], showgrid: false }),
       shapes: [vertical(chance, "dash", ink)].concat(oracle ? [vertical(oracle.accuracy, "dot", reference)] : []),
       annotations: [above(chance, `chance ${percent(chance)}`, soft, "left")]
-        .concat(oracle ? [above(oracle.accuracy, "oracle", reference, "center")] : []),
+        .concat(oracle ? [above(oracle.accuracy, "oracle", "#a84300", "center")] : []),
       showlegend: true, legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" },
     });
   }
