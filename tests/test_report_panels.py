@@ -160,6 +160,8 @@ def test_pictures_are_on_the_page_where_classes_are_frames(tmp_path: Path) -> No
     data = data_of(render(record, images))
     assert list(data["pictures"]) == [str(frame) for frame in range(12)]
     assert data["sessions"][0]["pictured"] is True
+    others = images.assign_coords(frame=range(100, 112))
+    assert "Pictures of the classes left out: no image has the number of a class." in render(record, others)
     record.cards[0]["target"] = "orientation"
     page = render(record, images)
     assert "pictures" not in data_of(page)
@@ -184,8 +186,8 @@ def test_accuracy_against_bins_is_drawn_where_runs_of_the_same_sessions_differ_i
 def test_the_paragraph_for_a_paper_names_data_decoders_terms_and_version(tmp_path: Path) -> None:
     text = methods_to_paste(read_run(write_run(tmp_path / "run")))
     assert text.startswith("Which frame of natural_scenes was shown was decoded from spike counts (40 units in VISp")
-    assert "with spikesight 0.1.0. Decoders: " in text
-    assert "lda" in text
+    assert "with spikesight 0.1.0. Units were kept by quality = good. Decoders: fa-lda, lda, svc-linear. " in text
+    assert "minus best" not in text
     assert "(block-kfold, 2 folds); 10 trials on either side" in text
     assert "  " not in text
     assert ".." not in text

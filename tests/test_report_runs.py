@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -72,6 +73,17 @@ def test_rows_of_one_session_that_differ_between_runs_are_labelled_by_run(tmp_pa
     assert "Runs differ in what lda answered to the same trials" in page
 
 
+@pytest.mark.parametrize("session", ["same {}", "of {name} {}"])
+def test_a_decoder_that_runs_gave_different_constants_is_never_averaged_over_them(tmp_path: Path, session: str) -> None:
+    runs = [write_run(tmp_path / name, session=session.replace("{name}", name)) for name in ("one", "two")]
+    _ask(runs[0], params={"lda": {"shrinkage": 0.5}})
+    [pool] = pool_runs([read_run(run) for run in runs])
+    assert pool.notes[-1] == "Runs gave lda different constants: rows have the name of their run."
+    assert {"lda (one)", "lda (two)", "fa-lda"} <= set(pool.record.per_session["decoder"])
+    if pool.record.over_sessions is not None:
+        assert not pool.record.over_sessions["decoder"].str.startswith("lda").any()
+
+
 def test_guessing_that_differs_between_runs_is_shown_once_and_never_competes(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
     table = pd.read_parquet(two / "predictions.parquet")
@@ -132,6 +144,14 @@ def test_runs_that_share_no_decoder_have_no_mean_and_the_page_says_so(tmp_path: 
     assert data_of(page)["groups"][0]["overSessions"] is None
 
 
+def test_runs_of_different_versions_that_share_a_leaderboard_say_so(tmp_path: Path) -> None:
+    one, two = (write_run(tmp_path / name, session=f"{name} {{}}") for name in ("one", "two"))
+    file = two / "provenance.json"
+    file.write_text(file.read_text().replace("0.1.0", "0.2.0"))
+    [pool] = pool_runs([read_run(one), read_run(two)])
+    assert pool.notes == ("These runs were made by different versions of spikesight: one by 0.1.0, two by 0.2.0.",)
+
+
 def test_several_runs_need_a_file_to_write_to(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, session=f"{name} {{}}") for name in ("one", "two")]
     with pytest.raises(ConfigError, match="name it with --out"):
@@ -165,3 +185,21 @@ def test_names_of_runs_and_sessions_are_escaped_where_runs_are_apart(tmp_path: P
     page = render([read_run(one), read_run(two)])
     assert name not in page
     assert EVIL not in page
+
+
+def test_the_command_takes_several_runs_and_images(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from spikesight.cli import app
+
+    runs = [str(write_run(tmp_path / name, session=f"{name} {{}}")) for name in ("one", "two")]
+    without = CliRunner().invoke(app, ["report", *runs])
+    assert without.exit_code == 1
+    assert "name it with --out" in without.output
+    np.savez(tmp_path / "scenes.npz", images=np.random.default_rng(0).random((12, 8, 9)))
+    out = str(tmp_path / "page.html")
+    done = CliRunner().invoke(app, ["report", *runs, "--out", out, "--images", str(tmp_path / "scenes.npz")])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert [session["name"] for session in data_of(page)["sessions"]] == ["one 0", "two 0"]
+    assert len(data_of(page)["pictures"]) == 12

@@ -85,6 +85,9 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
     names = run_names([record.path for record in given])
     sessions = _sessions(pools, pictures=images is not None)
     pictures = {} if images is None else thumbnails(images, _frames(sessions))
+    for session in sessions:
+        if session["pictured"] and not pictures.keys() & set(session["confusion"]["labels"]):
+            session.update(pictured=False, pictures_left_out="no image has the number of a class")
     bins = against_bins(pools)
     connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)
@@ -119,8 +122,8 @@ def _overview(pools: Sequence[Pool], links: Sequence[ConnectivityRecord]) -> lis
     heads = [connectivity_report.headline(record) for record in links]
     names = run_names([record.path for record in links])
     return [
-        {"name": name, "question": head["question"], "value": head["value"], "share": head["share"], "decoder": "",
-         "how": "", "chance": head["trust"], "data": head["data"]}
+        {"name": name, "question": head["question"], "value": "", "share": f"{head['value']} {head['share']}",
+         "decoder": "", "how": "", "chance": head["trust"], "data": head["data"]}
         for name, head in zip(names, heads, strict=True)
     ]  # fmt: skip
 

@@ -69,21 +69,34 @@ def methods(record: RunRecord) -> list[str]:
 def methods_to_paste(record: RunRecord) -> str:
     """Write one paragraph for a paper, from what the run was asked: data, decoders, terms, and the version to cite."""
     head = headline(record)
-    decoders = list(dict.fromkeys(record.per_session["decoder"].astype(str)))
+    competing = record.per_session[is_competing(record.per_session)]
+    decoders = list(dict.fromkeys(competing["decoder"].astype(str)))
     version = dict(record.provenance.get("versions") or {}).get("spikesight", "of an unknown version")
     commit = record.provenance.get("git_commit")
     cited = f"spikesight {version}" + (f" (commit {str(commit)[:12]})" if commit else "")
-    names = ", ".join(decoders[:-1]) + (" and " if len(decoders) > 1 else "") + decoders[-1]
-    data = head["data"].rstrip(".")
-    question = head["question"].rstrip("?")
+    names = [f"Decoders: {', '.join(decoders)}."] if decoders else []
+    over = ", over sessions with Student's t" if len(record.cards) > 2 else ""
     return " ".join(
         [
-            f"{question.removesuffix(' was shown')} was shown was decoded from spike counts ({data}) with {cited}. "
-            f"Decoders: {names}.",
-            *methods(record),
-            WHAT_INTERVALS_COVER,
+            f"{head['question'].rstrip('?')} was decoded from spike counts ({head['data'].rstrip('.')}) with {cited}.",
+            *_filters(record),
+            *names,
+            f"Test trials: {_set_aside(record)} Everything that was fitted saw training trials only.",
+            *_context_and_drift(record.results),
+            *_behaviour(record),
+            *filter(None, (_constants(record.results), describe_search(record))),
+            f"All decoders saw the same trials, bins, units and folds (seed {record.config.get('seed', 0)}) and were "
+            f"compared by paired differences on the same test trials{over}. {WHAT_INTERVALS_COVER} Chance is the share "
+            "of the most frequent class.",
         ]
     )
+
+
+def _filters(record: RunRecord) -> list[str]:
+    """Say which units were kept."""
+    filters = dict(record.cards[0].get("unit_filters") or {})
+    told = [f"{name} = {value}" for name, value in filters.items() if value not in (None, False)]
+    return [f"Units were kept by {', '.join(told)}."] if told else []
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

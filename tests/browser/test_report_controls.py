@@ -108,6 +108,8 @@ def test_the_raster_shows_one_class_one_area_or_the_repeats_of_one_unit(opened: 
     article.locator('[data-choose="class"]').select_option(label="4")
     assert article.locator('[data-plot="raster"] .js-plotly-plot').count() == 1
     assert "4" in article.locator('[data-plot="raster"]').inner_text()
+    width = "plot => plot.querySelector('svg').getBoundingClientRect().width / plot.parentNode.clientWidth"
+    assert article.locator('[data-plot="raster"] .js-plotly-plot').evaluate(width) > 0.95
     assert article.locator('[data-part="class-rates"] .js-plotly-plot').is_visible()
     article.locator('[data-choose="area"]').select_option("LGd")
     assert "Shown: 14 of 40 units" in article.locator('[data-told="raster"]').inner_text()

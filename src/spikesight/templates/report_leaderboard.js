@@ -1,7 +1,7 @@
 "use strict";
 // Accuracy of every decoder: of a session, of the mean over sessions, and session by session.
 const leaderboards = (() => {
-  const { page, narrow, percent, whole, plain, short, axis, draw, title, vertical, above } = tools;
+  const { page, narrow, percent, whole, plain, short, BELOW, axis, draw, title, vertical, above } = tools;
   const { ink, soft, accent, reference, palette } = page.theme;
   const KINDS = [
     ["searched", "searched on training trials", { color: accent, symbol: "square", size: 10 }],
@@ -56,22 +56,23 @@ const leaderboards = (() => {
     const kept = overSessions.filter(isKept).reverse();
     const names = kept.map((row) => row.decoder);
     const how = [...new Set(kept.slice().sort((a, b) => rank(a) - rank(b)).map((row) => row.selection))].join(" or else ");
+    const many = sessions.length > palette.length; // no colour for each: whoever wants to know points at a line
     const lines = sessions.map((session, at) => {
       const value = new Map(session.leaderboard.filter(isKept).map((row) => [row.decoder, row.accuracy]));
       return {
         type: "scatter", mode: "lines+markers", name: short(session.id, 24), x: names.map((_, x) => x),
-        y: names.map((name) => value.get(name) ?? null), line: { color: palette[at % palette.length], width: 1.3 },
-        marker: { size: 6 }, opacity: 0.8, hoverinfo: "text",
+        y: names.map((name) => value.get(name) ?? null), line: { color: many ? accent : palette[at], width: 1.3 },
+        marker: { size: many ? 5 : 6 }, opacity: many ? 0.45 : 0.8, hoverinfo: "text",
         hovertext: names.map((name) => value.has(name) ? `<b>${plain(session.id)}</b><br>${plain(name)}: ${percent(value.get(name))}` : ""),
       };
     });
     draw(place, lines, {
-      height: 440, margin: { l: 60, r: 16, t: 16, b: 90 }, hovermode: "closest",
+      height: 440, margin: { l: 60, r: 16, t: 16, b: many ? 50 : 90 }, hovermode: "closest",
       xaxis: axis({ tickvals: names.map((_, at) => at), ticktext: names.map((name) => short(name, 18)), showgrid: false,
         range: [-0.4, names.length - 0.6] }),
       yaxis: axis({ title: title(`accuracy (%), ${how}`), tickformat: ".0%", rangemode: "tozero" }),
       shapes: kept.map((row, x) => ({ type: "line", x0: x - 0.2, x1: x + 0.2, y0: row.accuracy, y1: row.accuracy, line: { color: ink, width: 3 } })),
-      showlegend: true, legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 12 } },
+      showlegend: !many, legend: BELOW,
     });
   }
 

@@ -44,10 +44,10 @@ const spikes = (() => {
     const kept = units.filter((unit) => asked.area === "" || unit.area === asked.area).sort(ORDERS[asked.sort]);
     const one = asked.unit === null ? null : units[asked.unit];
     const place = article.querySelector('[data-plot="raster"]');
-    place.classList.toggle("alone", alone);
-    while (place.children.length > shown.length) {
-      Plotly.purge(place.lastChild);
-      place.lastChild.remove();
+    if (place.classList.contains("alone") !== alone || place.children.length !== shown.length) {
+      [...place.children].forEach((child) => Plotly.purge(child)); // a picture does not grow with its column by itself
+      place.replaceChildren();
+      place.classList.toggle("alone", alone);
     }
     while (place.children.length < shown.length) place.append(document.createElement("div"));
     const columns = alone ? 1 : narrow() ? 2 : SIDE_BY_SIDE;
@@ -66,11 +66,11 @@ const spikes = (() => {
             x.push(time, time, null); y.push(line - 0.45, line + 0.45, null); hovertext.push(text, text, "");
           }
         });
-        return { type: "scatter", mode: "lines", x, y, hovertext, hoverinfo: "text", line: { color: colour, width: 1.4 } };
+        return { type: "scatter", mode: "lines", x, y, hovertext, hoverinfo: "text", line: { color: colour, width: alone ? 1.8 : 1.4 } };
       });
       const first = at % columns === 0;
       draw(place.children[at], traces, {
-        height: alone ? 420 : 340, margin: { l: first ? 44 : 12, r: 6, t: 28, b: 44 }, hovermode: "closest",
+        height: alone ? Math.min(620, 260 + 5 * rows.length) : 340, margin: { l: first ? 44 : 12, r: 6, t: 28, b: 44 }, hovermode: "closest",
         xaxis: axis({ title: title("time (ms)"), range: [start, stop], showgrid: false, nticks: alone ? 8 : 4, automargin: false }),
         yaxis: axis({ title: first ? title(one ? "repeats" : "units") : undefined, range: [Math.max(1, rows.length) - 0.5, -0.5],
           showgrid: false, showticklabels: false, ticks: "", automargin: false }),
@@ -93,7 +93,7 @@ const spikes = (() => {
     const [start, stop] = raster.window.map((edge) => 1000 * edge);
     const size = Math.max(1, Math.floor((stop - start) / BIN));
     const time = [...Array(size).keys()].map((bin) => start + BIN * (bin + 0.5));
-    const traces = [...colours].flatMap(([area, colour]) => {
+    const traces = [...colours].flatMap(([area, colour], number) => {
       const own = units.filter((unit) => unit.area === area);
       if (!own.length) return [];
       const counts = new Array(size).fill(0);
@@ -102,7 +102,8 @@ const spikes = (() => {
         if (bin >= 0 && bin < size) counts[bin] += 1;
       }
       const rate = counts.map((n) => n / (own.length * shown.trials.length * BIN / 1000));
-      return [{ type: "scatter", mode: "lines", name: `${short(area, 24)} (${own.length})`, x: time, y: rate, line: { color: colour, width: 2 },
+      return [{ type: "scatter", mode: "lines", name: `${short(area, 24)} (${own.length})`, x: time, y: rate,
+        line: { color: colour, width: 2, dash: DASHES[Math.floor(number / palette.length) % DASHES.length] },
         hovertext: rate.map((value, bin) => `<b>${plain(area)}</b>, ${time[bin].toFixed(0)} ms<br>${value.toFixed(1)} spikes/s`), hoverinfo: "text" }];
     });
     draw(place, traces, {
