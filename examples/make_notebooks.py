@@ -51,7 +51,7 @@ def run(notebook: Any) -> Any:
 
 
 def _is_result(output: Any) -> bool:
-    """Tell a table or picture from what is printed meanwhile, and from the status of Ray, which tells times and places."""
+    """Tell a table or picture from what is printed meanwhile, and from the status of Ray, which tells times."""
     return output.output_type == "execute_result" or "image/png" in output.get("data", {})
 
 

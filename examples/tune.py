@@ -47,4 +47,5 @@ axes = figures.plot_parallel_coordinates(lines.lines, lines.ticks)
 
 # %%
 default = ss.evaluate("lda", counts, ss.BlockKFold(n_splits=2, gap=10))
-{"searched": round(found.results["accuracy"].mean(), 3), "default": round(default.results["accuracy"].mean(), 3)}
+accuracies = {"searched": found.results["accuracy"], "default": default.results["accuracy"]}
+{name: round(float(values.mean()), 3) for name, values in accuracies.items()}

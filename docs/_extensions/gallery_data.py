@@ -173,8 +173,10 @@ def receptive_fields() -> Path:
 
 @cache
 def attribution(method: str) -> Path:
-    """Ask which units carry the prediction of ``lda`` in the benchmark of one bin; return the directory."""
+    """Ask which units carry the prediction of ``lda`` in one session; return the directory."""
+    import spikesight as ss
     from spikesight.attribution_run import run_attribution
 
-    run = benchmark().path
+    asked = {"decoders": ("lda",), "selection": ("default",), "n_splits": 2}
+    run = ss.run_benchmark(ss.BenchmarkConfig(sources=(session_file(),), out=folder() / "attributed", **asked))
     return run_attribution(run, decoder="lda", method=method, seeds=2, permutations=2)

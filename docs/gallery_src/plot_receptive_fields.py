@@ -2,8 +2,8 @@
 What units see
 ==============
 
-``spikesight receptive-fields`` maps units over pictures or gabors, makes neural images, and looks for held-out pictures. All
-of it is scored on pictures that were not used. :doc:`/examples/neural_images` goes through it step by step.
+``spikesight receptive-fields`` maps units over pictures or gabors, makes neural images, and finds held-out pictures.
+All of it is scored on pictures that were not used. :doc:`/examples/neural_images` goes through it step by step.
 """
 
 import pandas as pd
