@@ -87,7 +87,8 @@ def describe_receptive_fields(summary: Mapping[str, Any]) -> list[str]:
     known = summary.get("agreement", {})
     if summary["n_images"]:
         lines.append(
-            f"The maps of {summary['n_mapped']:,} units predict held-out images better than 99 % do by chance."
+            f"One of the two maps of {summary['n_mapped']:,} units predicts held-out images better than 99 % do by "
+            "chance."
         )
     for axis in ("azimuth", "elevation") if known else ():
         found = known[axis]

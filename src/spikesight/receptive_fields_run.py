@@ -35,6 +35,7 @@ from spikesight.tracking import PARTS, SUMMARY, RunDirectory
 MAP_SIDE: Final = 24
 """Pixels of the longer side of maps and reconstructions: 5 degrees each on a screen of 120."""
 SIGNIFICANT: Final = 0.01
+DPI: Final = 160
 _ONE_PERCENT: Final = 2.33
 """Standard deviations that one in a hundred correlations of nothing exceeds; one is 1 / sqrt(n)."""
 _COMPRESSED: Final = {"zlib": True, "complevel": 1}
@@ -271,7 +272,7 @@ def _is_mapped(units: pd.DataFrame, maps: xr.Dataset) -> "pd.Series[bool]":
     """Tell which units have a map to speak of.
 
     Of gabors: those whose counts depend on the place. A unit that tells images apart need not be mapped by them: its
-    map has to predict the response to held-out images, better than 99 % of maps would by chance.
+    map has to predict the response to held-out images, better than 99 % of maps would by chance; it has two.
     """
     if "n_images" not in maps.attrs:
         return units["p_value"] <= SIGNIFICANT
@@ -289,5 +290,5 @@ def _save(draw: Callable[[], Any], file: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure = draw().figure
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", dpi=DPI)
     plt.close(figure)

@@ -10,7 +10,7 @@ from planted_places import CENTRES, planted_trials
 from spikesight.data.counts import read_counts
 from spikesight.errors import ConfigError, DataError, StimulusNotFoundError, TooFewRepeatsError, UnknownNameError
 from spikesight.receptive_fields.centres import centres_of_maps
-from spikesight.receptive_fields.cosine_prior import cosine_factors, to_cosines, to_maps
+from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.gabors import gabor_maps
 from spikesight.receptive_fields.regression import correlate_columns, fit_regression
 from spikesight.receptive_fields.significance import permutation_p_values
@@ -100,15 +100,22 @@ def test_cosines_with_factors_are_the_penalty_on_second_differences() -> None:
         matrix[0, 0] = matrix[-1, -1] = 1
         second.append(matrix)
     laplacian = np.kron(second[0], np.eye(5)) + np.kron(np.eye(4), second[1])
-    penalty = np.eye(20) + laplacian @ laplacian
+    belief = cosine_prior(shape, "smooth")
+    back = np.diag(1 / belief.scale.ravel())
+    penalty = back @ (np.eye(20) + laplacian @ laplacian) @ back
     images, y = rng.standard_normal((30, *shape)), rng.standard_normal((30, 1))
-    factors = cosine_factors(shape, "smooth")
     x = images.reshape(30, -1) - images.reshape(30, -1).mean(0)
     expected = np.linalg.solve(x.T @ x + 7.0 * penalty, x.T @ (y - y.mean()))
-    products = to_cosines(images, factors)
+    products = belief.to_cosines(images)
     centred = products - products.mean(0)
     weights = np.linalg.solve(centred.T @ centred + 7.0 * np.eye(20), centred.T @ (y - y.mean()))
-    np.testing.assert_allclose(to_maps(weights.T, factors).ravel(), expected[:, 0], atol=1e-9)
+    np.testing.assert_allclose(belief.to_maps(weights.T).ravel(), expected[:, 0], atol=1e-9)
+
+
+def test_every_place_has_the_same_prior_variance() -> None:
+    belief = cosine_prior((6, 9), "smooth")
+    draws = belief.to_maps(np.random.default_rng(0).standard_normal((20000, 54)))
+    np.testing.assert_allclose(draws.var(0) / draws.var(0).mean(), 1.0, atol=0.06)
 
 
 def test_the_centre_of_a_gaussian_is_its_own_and_a_constant_map_has_none() -> None:
@@ -150,7 +157,9 @@ def test_a_constant_column_correlates_with_nothing() -> None:
     np.testing.assert_array_equal(correlate_columns(np.ones((4, 1)), np.arange(4.0)[:, None]), [0.0])
 
 
-@pytest.mark.parametrize("session", ["719161530", "754829445", "762602078"])
+@pytest.mark.parametrize(
+    "session", ["719161530", *(pytest.param(name, marks=pytest.mark.slow) for name in ("754829445", "762602078"))]
+)
 def test_centres_of_real_units_agree_with_the_published_ones(recordings: Path, session: str) -> None:
     folder = recordings / "allen-npx-gabors"
     if not (folder / f"session_{session}.npz").is_file():

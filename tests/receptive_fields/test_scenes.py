@@ -23,7 +23,7 @@ SIMPLE, COMPLEX = slice(0, N_UNITS // 2), slice(N_UNITS // 2, N_UNITS)
 
 
 def test_maps_over_many_images_are_the_filters_of_the_simulator() -> None:
-    dataset, images = planted_scenes(n_images=500, n_repeats=2)
+    dataset, images = planted_scenes(n_images=350, n_repeats=2)
     trials = scene_trials(dataset, images, longest_side=24)
     maps = scene_maps(trials, n_shuffles=9)
     even = true_filters(planted_fields(), trials.x, trials.y)

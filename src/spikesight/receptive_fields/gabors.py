@@ -16,7 +16,7 @@ from spikesight.data.timeline import stretches
 from spikesight.errors import StimulusNotFoundError, TooFewRepeatsError
 from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.centres import centres_of_maps
-from spikesight.receptive_fields.cosine_prior import cosine_factors, to_cosines, to_maps
+from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.regression import correlate_columns, fit_regression
 from spikesight.receptive_fields.significance import N_SHUFFLES, permutation_p_values
 from spikesight.schema import AREA, BLOCK, SPIKE_COUNTS, START, STOP, TIME, TRIAL, UNIT
@@ -87,8 +87,8 @@ def gabor_maps(
     counts = rows[SPIKE_COUNTS].sum(TIME).transpose(TRIAL, UNIT).to_numpy().astype(float)
     places, blocks = shown.places, rows[BLOCK].to_numpy()
     bounds = stretches(blocks, rows[START].to_numpy(), rows[STOP].to_numpy(), gap)
-    factors = cosine_factors(shown.shape, prior)
-    predictors = to_cosines(np.eye(int(np.prod(shown.shape))).reshape(-1, *shown.shape), factors)[places]
+    belief = cosine_prior(shown.shape, prior)
+    predictors = belief.to_cosines(np.eye(int(np.prod(shown.shape))).reshape(-1, *shown.shape))[places]
     progress = progress or Silent()
     predicted = np.zeros_like(counts)
     for fold, (train, test) in enumerate(BlockKFold(n_splits, gap).split(predictors, groups=blocks, stretches=bounds)):
@@ -98,7 +98,7 @@ def gabor_maps(
         progress.advance(TASK, fold + 1, n_splits + 2)
     everything: Rows = np.arange(len(counts), dtype=np.intp)
     fitted = fit_regression(predictors, counts, inner_folds(everything, bounds, gap))
-    maps = to_maps(fitted.weights.T, factors) + fitted.intercept[:, None, None]
+    maps = belief.to_maps(fitted.weights.T) + fitted.intercept[:, None, None]
     progress.advance(TASK, n_splits + 1, n_splits + 2)
     p_values = permutation_p_values(counts, places, blocks, n_shuffles=n_shuffles, seed=seed)
     progress.advance(TASK, n_splits + 2, n_splits + 2)

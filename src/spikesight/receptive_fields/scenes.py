@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.centres import centres_of_maps
-from spikesight.receptive_fields.cosine_prior import cosine_factors, to_cosines, to_maps
+from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.image_folds import ImageKFold, inner_image_folds
 from spikesight.receptive_fields.regression import FittedRegression, correlate_columns, fit_regression
 from spikesight.receptive_fields.scene_trials import SceneTrials
@@ -53,17 +53,17 @@ def fit_maps(images: Floats, responses: Floats, prior: str, seed: int) -> tuple[
     responses
         Mean response to each, shape (n_images, n_units).
     prior, seed
-        See `cosine_factors`; seed of the inner folds.
+        See `cosine_prior`; seed of the inner folds.
 
     Returns
     -------
     maps, regression
         Shape (n_units, rows, columns); the regression on cosines that they came from.
     """
-    factors = cosine_factors((images.shape[1], images.shape[2]), prior)
-    predictors = to_cosines(images, factors)
+    belief = cosine_prior((images.shape[1], images.shape[2]), prior)
+    predictors = belief.to_cosines(images)
     fitted = fit_regression(predictors, responses, inner_image_folds(np.arange(len(images)), seed))
-    return to_maps(fitted.weights.T, factors), fitted
+    return belief.to_maps(fitted.weights.T), fitted
 
 
 def scene_maps(
