@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from page_reading import EVIL
+
 RUNGS = (3, 9, 27)
 """Epochs after which successive halving compares candidates; the last is the whole training."""
 
@@ -90,3 +92,13 @@ def _search(rng: np.random.Generator, n: int, pruned: bool, failed: int, effects
         ]  # fmt: skip
     best = table["accuracy"].where(table["state"] == "finished").idxmax()
     return table.assign(chosen=table.index == best)
+
+
+def hostile(session: str = "session 0") -> pd.DataFrame:
+    """Candidates whose every text wants to be markup, and whose numbers are none."""
+    params = {EVIL: EVIL, "$x": [EVIL], "huge": 10**400, "n": None}
+    table = with_values(
+        [params, {**params, "extra": EVIL}, params, params], [0.3, np.inf, np.nan, 0.2], session=session
+    )
+    table = table.assign(decoder=EVIL, error=EVIL, state=["finished", "finished", "failed", "pruned"])
+    return table.assign(started=[0.0, np.nan, np.inf, 3.0], chosen=[True, False, False, False])

@@ -1,16 +1,27 @@
 """Fixtures shared by the whole suite."""
 
 import os
-import shutil
-from collections.abc import Iterator
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from browser.chromium import SCREENSHOTS
 
 pytest_plugins = ["servers.fixtures"]
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # alike for every Ray that tests start and join, before Ray reads it
+
+
+_BEGAN = time.time()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say where the pictures are that this session took. (Here, because workers of xdist have no terminal.)"""
+    folder = config.rootpath / SCREENSHOTS
+    new = [file for file in folder.glob("*.png") if file.stat().st_mtime >= _BEGAN]
+    if new and not hasattr(config, "workerinput"):
+        terminalreporter.write_line(f"{len(new)} screenshots: {folder}")
 
 
 @pytest.fixture(scope="session")
@@ -20,18 +31,3 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings in {folder}: set SPIKESIGHT_DATA to the folder that holds them")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        pytest.skip("no chromium on this machine: install it to open the report as a reader does")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield started
-        started.close()

@@ -22,7 +22,7 @@ from spikesight.cli import app
 from spikesight.decoders import registry
 
 COMMANDS = (
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
+    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "serve", "demo", "tune", "slurm"),
     *("sessions", "fetch", "attribution"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
@@ -264,6 +264,18 @@ def test_decoders_are_listed_with_what_they_do_with_several_bins() -> None:
     assert "candidates: q = 15 | 30 | 60 | 120 | 240" in more
     assert "several bins: one model of the stacked bins" in more
     assert "did you mean" in failed("decoders", "fa-ldo").lower()
+
+
+def test_decoders_draws_a_network_or_all_that_graph_decoders_may_be(tmp_path: Path) -> None:
+    chart = tmp_path / "st-gat.svg"
+    assert run("decoders", "st-gat", "--chart", chart).stdout.strip() == str(chart)
+    assert "spatial block: gatv2" in chart.read_text(encoding="utf-8")
+    every = tmp_path / "all.svg"
+    assert json.loads(run("decoders", "--chart", every, "--json").stdout) == {"chart": str(every)}
+    assert "400 combinations" in every.read_text(encoding="utf-8")
+    assert run("decoders", "lstm", "gru", "--chart", tmp_path / "two.svg").exit_code == 2
+    assert "expected a neural decoder" in failed("decoders", "fa-lda", "--chart", tmp_path / "lda.svg")
+    assert {file.name for file in tmp_path.iterdir()} == {"st-gat.svg", "all.svg"}
 
 
 def test_a_broken_plug_in_is_listed_and_not_fatal(monkeypatch: pytest.MonkeyPatch) -> None:

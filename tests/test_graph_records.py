@@ -12,6 +12,7 @@ from spikesight.graph_records import (
     EDGES_PER_UNIT,
     GraphCell,
     fold_correlation,
+    read_graphs,
     strongest_edges,
     write_graph,
     write_graphs,
@@ -80,6 +81,9 @@ def test_a_run_gets_one_file_and_one_table(tmp_path):
         with xr.open_datatree(run.path / ADJACENCY, engine="h5netcdf") as tree:
             stored = tree["s1/st-gat/default"].to_dataset().load()
     np.testing.assert_array_equal(stored["adjacency"], [[0, 2, 0], [2, 0, 0], [2, 0, 0]])
+    read = read_graphs(run.path)
+    assert list(read) == [("s1", "st-gat", "default")]
+    xr.testing.assert_equal(read["s1", "st-gat", "default"], stored["adjacency"])
     assert stored["adjacency"].dims == ("source_unit", "target_unit")
     assert stored["source_unit"].to_numpy().tolist() == [11, 12, 13]
     expected = np.corrcoef([1, 0, 2, 0, 4, 0], [3, 0, 2, 0, 0, 0])[0, 1]
@@ -129,3 +133,10 @@ def test_a_damaged_graph_is_named(tmp_path):
         (run.path / "graphs" / "part.nc").write_bytes(b"not a file")
         with pytest.raises(RunDirectoryError, match=r"part\.nc"):
             write_graphs(run, [GraphCell("part", "s1", "st-gat", "default", 0)], {})
+
+
+def test_a_run_without_graphs_has_none_and_a_damaged_file_is_an_error(tmp_path):
+    assert read_graphs(tmp_path) == {}
+    (tmp_path / ADJACENCY).write_bytes(b"no netcdf")
+    with pytest.raises(RunDirectoryError, match=r"adjacency\.nc"):
+        read_graphs(tmp_path)

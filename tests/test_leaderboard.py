@@ -99,6 +99,17 @@ def test_a_decoder_that_always_agrees_with_the_best_is_within_an_exact_bound_of_
     assert row[MINUS_BEST].tolist() == pytest.approx([0, -bound, bound])
 
 
+def test_a_row_with_the_same_answer_to_every_trial_as_the_best_has_no_interval() -> None:
+    right = _answers(0, 0.5)
+    results, predictions = _run({("s", "lda"): right, ("s", "ridge"): right})
+    same = predictions.assign(y_pred=predictions["y_true"])
+    row = session_leaderboard(results, same).iloc[1]
+    assert row["minus_best"] == 0
+    assert row[MINUS_BEST[1:]].isna().all()
+    other = same.assign(y_pred=same["y_true"].where(same["decoder"] == "lda", "c"))
+    assert session_leaderboard(results, other).iloc[1][MINUS_BEST].notna().all()
+
+
 def test_references_and_guessing_are_never_the_best_but_are_compared_with_it() -> None:
     answers = {("s", name): _answers(at, share) for at, (name, share) in enumerate(
         {"oracle": 0.95, "chance": 0.9, "lda": 0.7}.items()
@@ -132,6 +143,19 @@ def test_differences_over_sessions_are_those_of_student() -> None:
     ridge, lda = ([np.mean(runs[f"s{at}", name]) for at in range(3)] for name in ("ridge", "lda"))
     assert table.loc["ridge", MINUS_BEST].tolist() == pytest.approx(list(paired_difference(ridge, lda)[:3]))
     assert table.loc["lda", MINUS_BEST].isna().all()
+
+
+def test_a_difference_over_two_sessions_has_no_interval() -> None:
+    runs = {(f"s{at}", name): _answers(at, share) for name, share in (("lda", 0.8), ("ridge", 0.5)) for at in range(2)}
+    results, predictions = _run(runs)
+    table = mean_leaderboard(session_leaderboard(results, predictions), predictions).set_index("decoder")
+    assert table.loc["ridge", "minus_best"] < 0
+    assert table.loc["ridge", MINUS_BEST[1:]].isna().all()
+
+
+def test_without_a_decoder_in_all_sessions_there_is_no_mean() -> None:
+    results, predictions = _run({("s0", "lda"): [1] * 8, ("s1", "ridge"): [1] * 8})
+    assert mean_leaderboard(session_leaderboard(results, predictions), predictions).empty
 
 
 def test_the_most_thorough_rows_are_searched_ones_else_tuned_else_default_and_references() -> None:

@@ -1,14 +1,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
 from example_run import write_run
-from page_reading import EVIL, data_of, markup_of, opened
+from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
 from spikesight.report import render, write_report
+from spikesight.report_numbers import points
 from spikesight.run_record import read_run
 
 
@@ -34,7 +35,7 @@ def test_the_header_puts_question_data_and_answer(tmp_path: Path) -> None:
 def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
     markup = markup_of(render(record))
-    board = markup[markup.index('<table class="board">') : markup.index("</table>")]
+    board = markup[markup.index('<table class="board"') : markup.index("</table>")]
     assert board.count("<tr") == 1 + len(record.per_session)
     for row in record.per_session.itertuples():
         assert f"{100 * row.accuracy:.1f}" in board
@@ -45,12 +46,12 @@ def test_the_table_holds_every_row_with_interval_and_chance(tmp_path: Path) -> N
 def test_the_table_holds_the_difference_of_every_row_to_the_best(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run"))
     board = markup_of(render(record)).replace("\N{MINUS SIGN}", "-")
-    assert '<th scope="col" class="n">minus best [95 %]</th>' in board
+    assert '<th scope="col" data-key="minus" class="n">minus best [95 %]</th>' in board
     names = ["minus_best", "minus_best_low", "minus_best_high"]
     differences = 100 * record.per_session[names].dropna().to_numpy()
     assert len(differences) == len(record.per_session) - 1
     for values in differences:
-        assert "{:+.1f} [{:+.1f}, {:+.1f}]".format(*values) in board
+        assert "{} [{}, {}]".format(*map(points, values / 100)).replace("\N{MINUS SIGN}", "-") in board
 
 
 def test_the_card_says_what_was_left_out_and_why(tmp_path: Path) -> None:
@@ -63,8 +64,8 @@ def test_a_panel_without_data_is_left_out_with_its_reason(tmp_path: Path) -> Non
     page = render(read_run(write_run(tmp_path / "run", panels=False)))
     assert "Raster left out: the file holds spike counts, not spike times." in page
     assert "Mean rate per area left out: the file holds spike counts, not spike times." in page
-    assert 'data-plot="raster"' not in page
-    assert 'data-plot="rates"' not in page
+    assert 'data-plot="raster"' not in markup_of(page)
+    assert 'data-plot="rates"' not in markup_of(page)
 
 
 def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
 def test_confusion_matrices_beyond_the_budget_are_left_out_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.report.MOST_CONFUSION_CELLS", 150)
+    monkeypatch.setattr("spikesight.report_confusion.MOST_CELLS", 150)
     page = render(read_run(write_run(tmp_path / "run")))
     confusion = data_of(page)["sessions"][0]["confusion"]
     assert len(confusion["rows"]) + confusion["left_out"] == 8
@@ -94,7 +95,7 @@ def test_several_sessions_have_a_mean_leaderboard_and_a_chooser(tmp_path: Path) 
     page = render(read_run(write_run(tmp_path / "run", n_sessions=3)))
     assert "Leaderboard, mean over 3 sessions" in page
     assert re.findall(r'<option value="(\d)">session \d', page) == ["0", "1", "2"]
-    assert [row["n_sessions"] for row in data_of(page)["overSessions"]] == [3] * 8
+    assert [row["n_sessions"] for row in data_of(page)["groups"][0]["overSessions"]] == [3] * 8
 
 
 def test_failed_cells_are_named(tmp_path: Path) -> None:
@@ -103,6 +104,23 @@ def test_failed_cells_are_named(tmp_path: Path) -> None:
     (run / "failures.json").write_text(json.dumps([failure]))
     page = render(read_run(run))
     assert "a, lda (tuned), fold 1: singular &lt;/script&gt;" in page
+
+
+def test_a_session_of_which_nothing_finished_is_left_out_beside_the_others(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", n_sessions=3)
+    for name in ("results.parquet", "predictions.parquet"):
+        table = pd.read_parquet(run / name)
+        table[table["session"] != "session 1"].to_parquet(run / name, index=False)
+    page = render(read_run(run))
+    assert [session["id"] for session in data_of(page)["sessions"]] == ["session 0", "session 2"]
+    assert "Leaderboard, mean over 2 sessions" in page
+
+
+def test_a_difference_over_two_sessions_has_no_interval_and_says_how_many_they_are(tmp_path: Path) -> None:
+    markup = markup_of(render(read_run(write_run(tmp_path / "run", n_sessions=2))))
+    assert "(n = 2)" in markup
+    assert "Student's t with one degree of freedom says nothing" in markup
+    assert "(n = 3)" not in markup_of(render(read_run(write_run(tmp_path / "three", n_sessions=3))))
 
 
 def test_a_run_of_references_alone_has_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,40 +184,3 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match="cannot write the report"):
         write_report(run, tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "run"]
-
-
-def test_a_browser_draws_every_panel_without_network_or_complaint(tmp_path: Path, browser: Any) -> None:
-    page, heard = opened(browser, write_report(write_run(tmp_path / "run")))
-    drawn = page.eval_on_selector_all(".js-plotly-plot", "plots => plots.length")
-    assert drawn == 4 + 4  # leaderboard, rates, confusion, classes; a raster of each of four classes
-    assert page.locator('[data-plot="leaderboard"] .point').count() >= 8
-    page.select_option('[data-choose="decoder"]', label="svc-linear (default)")
-    page.select_option('[data-choose="repeat"]', label="3")
-    page.wait_for_timeout(200)
-    assert heard == []
-    page.close()
-
-
-def test_a_browser_shows_hostile_names_as_text_and_runs_none(tmp_path: Path, browser: Any) -> None:
-    run = write_run(
-        tmp_path / "run", n_sessions=2, stimulus=EVIL, area=EVIL, label=f"{EVIL}{{}}", session=f"{EVIL} {{}}"
-    )
-    page, heard = opened(browser, write_report(run))
-    assert page.locator("img").count() == 0
-    assert EVIL in page.locator("h1").inner_text()
-    page.select_option("#session", "1")
-    page.wait_for_timeout(200)
-    assert page.locator("article:visible .session-name").inner_text() == f"Session {EVIL} 1"
-    assert heard == []
-    page.close()
-
-
-def test_a_window_made_as_narrow_as_a_phone_neither_scrolls_sideways_nor_overlaps(tmp_path: Path, browser: Any) -> None:
-    page, heard = opened(browser, write_report(write_run(tmp_path / "run", label="x_position={}, y=-20")))
-    page.set_viewport_size({"width": 380, "height": 800})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 380
-    heights = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
-    assert all(drawn <= room + 1 for drawn, room in page.eval_on_selector_all(".js-plotly-plot", heights))
-    assert heard == []
-    page.close()

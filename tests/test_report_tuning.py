@@ -4,17 +4,16 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from candidate_table import candidates, with_values
+from candidate_table import candidates, hostile, with_values
 from example_run import write_run
-from page_reading import EVIL, data_of, markup_of, opened
+from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
-from spikesight.report import render, write_report
+from spikesight.report import render
 from spikesight.report_tuning import importances, tuning_section
 from spikesight.run_record import RunRecord, read_run
 
@@ -36,7 +35,7 @@ def test_a_run_without_candidates_has_no_trace_of_the_section(tmp_path: Path) ->
     markup = re.sub(r"<style>.*?</style>", "", markup_of(page), flags=re.DOTALL)
     for word in ("Tuning", "searched", "inner accuracy", "candidates.parquet", 'data-plot="history"'):
         assert word not in markup
-    assert set(data_of(page)) == {"theme", "sessions", "overSessions"}
+    assert set(data_of(page)) == {"theme", "groups", "sessions"}
     assert "tuning" not in data_of(page)["sessions"][0]
     assert "const drawTuning" not in page
 
@@ -191,16 +190,6 @@ def test_a_table_that_is_none_of_candidates_is_named_with_what_is_missing(tmp_pa
         read_run(run)
 
 
-def hostile() -> pd.DataFrame:
-    """Candidates whose every text wants to be markup, and whose numbers are none."""
-    params = {EVIL: EVIL, "$x": [EVIL], "huge": 10**400, "n": None}
-    table = with_values(
-        [params, {**params, "extra": EVIL}, params, params], [0.3, np.inf, np.nan, 0.2], session=SESSION
-    )
-    table = table.assign(decoder=EVIL, error=EVIL, state=["finished", "finished", "failed", "pruned"])
-    return table.assign(started=[0.0, np.nan, np.inf, 3.0], chosen=[True, False, False, False])
-
-
 def test_every_string_of_the_table_is_escaped_and_numbers_that_json_lacks_are_left_out(tmp_path: Path) -> None:
     page = render(read_run(write_run(tmp_path / "run", searched=("lda",), candidates=hostile())))
     assert EVIL not in page
@@ -208,72 +197,3 @@ def test_every_string_of_the_table_is_escaped_and_numbers_that_json_lacks_are_le
     [drawn] = data_of(page)["sessions"][0]["tuning"]
     assert drawn["decoder"] == EVIL
     assert drawn["accuracy"] == [0.3, None, None, 0.2]
-
-
-@pytest.fixture(scope="module")
-def written(page: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page as a file."""
-    file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(page, encoding="utf-8")
-    return file
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_draws_searches_on_screens_of_any_width_without_complaint(
-    browser: Any, written: Path, width: int
-) -> None:
-    page, heard = opened(browser, written, width)
-    crosses = page.locator('[data-plot="history"] .point').count()
-    assert crosses == 48  # every candidate of two outer folds
-    assert page.locator('[data-plot="history"] .js-line').count() >= 2
-    assert page.locator('[data-plot="parallel"] .js-line').count() >= 5
-    labels = page.locator('[data-plot="parallel"] .annotation').all_text_contents()
-    assert {"learning_rate (log)", "inner accuracy", "attention", "60 %", "none"} <= {text.strip() for text in labels}
-    assert page.locator('[data-plot="importance"] .bars .point').count() == 5
-    page.select_option('[data-choose="searched"]', label="svc-linear")
-    page.select_option('[data-choose="against"]', label="minutes since the search began")
-    page.wait_for_timeout(200)
-    assert "(min)" in page.locator('[data-plot="history"] .xtitle').text_content()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    heights = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
-    assert all(drawn <= room + 1 for drawn, room in page.eval_on_selector_all(".js-plotly-plot", heights))
-    assert heard == []
-    page.close()
-
-
-def test_a_browser_lays_the_axes_down_when_the_window_becomes_narrow(browser: Any, written: Path) -> None:
-    page, heard = opened(browser, written)
-    place = page.locator('[data-plot="parallel"]')
-    before = place.bounding_box()["height"]
-    page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_timeout(500)
-    assert place.bounding_box()["height"] > before
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert heard == []
-    page.close()
-
-
-def test_a_browser_shows_hostile_candidates_as_text_and_runs_none(tmp_path: Path, browser: Any) -> None:
-    run = write_run(tmp_path / "run", searched=("lda",), candidates=hostile())
-    page, heard = opened(browser, write_report(run))
-    assert page.locator("img").count() == 0
-    assert EVIL in (page.locator("details:has-text('Why candidates failed') ul").text_content() or "")
-    page.locator('[data-plot="parallel"] .point').first.hover(force=True)
-    page.wait_for_timeout(300)
-    assert page.locator("img").count() == 0
-    assert heard == []
-    page.close()
-
-
-def test_a_browser_draws_the_searches_of_the_session_that_is_chosen(tmp_path: Path, browser: Any) -> None:
-    tables = [candidates(("lda",), sessions=(f"session {at}",), folds=1, n=6 + at, failed=0) for at in range(2)]
-    run = write_run(tmp_path / "run", n_sessions=2, searched=("lda",), candidates=pd.concat(tables))
-    page, heard = opened(browser, write_report(run))
-    assert page.locator('article:visible [data-plot="history"] .point').count() == 6
-    page.select_option("#session", "1")
-    page.wait_for_timeout(300)
-    assert page.locator('article:visible [data-plot="history"] .point').count() == 7
-    assert "searched or else tuned" in page.locator('[data-plot="paired"] .ytitle').text_content()
-    assert page.locator('[data-plot="paired"] .xtick text').all_text_contents() == ["svc-linear", "lda", "fa-lda"]
-    assert heard == []
-    page.close()

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
-from spikesight import attribution_cli, connectivity_cli, fetch_cli, sessions_cli, tune_cli
+from spikesight import attribution_cli, connectivity_cli, fetch_cli, serve_cli, sessions_cli, tune_cli
 from spikesight import cli_options as options
 from spikesight.errors import SpikesightError
 
@@ -64,6 +64,7 @@ app.command()(tune_cli.tune)
 app.command()(attribution_cli.attribution)
 app.command()(sessions_cli.sessions)
 app.command()(fetch_cli.fetch)
+app.command()(serve_cli.serve)
 
 
 def _version(wanted: bool) -> None:
@@ -238,12 +239,28 @@ def predict(
 @app.command()
 def decoders(
     name: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Say more of these.")] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the network NAME, or all that can be made of graphs, as a flow chart: .svg, .png, .pdf."
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
     from spikesight import terminal
     from spikesight.decoders import registry
 
+    if chart is not None:
+        from spikesight.decoder_chart import draw_decoder_chart
+
+        if name and len(name) > 1:
+            raise typer.BadParameter(
+                "give one NAME to draw, or none for all that graph decoders may be", param_hint="NAME"
+            )
+        drawn = draw_decoder_chart(name[0] if name else None, chart).resolve()
+        terminal.print_json({"chart": str(drawn)}) if json else typer.echo(drawn)
+        return
     found = {one: registry.spec(one) for one in name or registry.names()}
     terminal.print_decoders(found, registry.broken(), details=bool(name), as_json=json)
 
@@ -267,16 +284,26 @@ def simulate(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of a benchmark or a connectivity fit.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file to write; report.html in the run directory.")] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories of benchmarks or connectivity fits, on one page."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file to write; of a single run: report.html in the run directory.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="The images that were shown: small pictures of them beside the classes.")
+    ] = None,
 ) -> None:
-    """Write the report page of a run again."""
-    from spikesight.connectivity_record import holds_connectivity
-    from spikesight.connectivity_report import write_connectivity_report
+    """Write the report page of a run again, or one page of several runs."""
     from spikesight.report import write_report
 
-    write = write_connectivity_report if holds_connectivity(run) else write_report
-    typer.echo(write(run, out).resolve())
+    pictures = None
+    if images is not None:
+        from spikesight.data.images import read_images
+
+        pictures = read_images(images)
+    typer.echo(write_report(runs, out, pictures).resolve())
 
 
 @app.command()

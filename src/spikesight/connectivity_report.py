@@ -1,26 +1,20 @@
 """The page of a connectivity estimate: who drives whom, how sure that is, and how it was found."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import yaml
-from numpy.typing import NDArray
 
 from spikesight.connectivity_files import Q
+from spikesight.connectivity_panel import connectivity_panel
 from spikesight.connectivity_record import FIGURES, ConnectivityRecord, read_connectivity
 from spikesight.figures import theme
-from spikesight.figures.unit_order import order_units
 from spikesight.page import picture, render_page, write_whole
 from spikesight.report_text import provenance_rows
 
 REPORT: Final = "report.html"
-MOST_UNITS: Final = 400
-"""Of a matrix that can be explored on the page: 160,000 pairs, about 5 MB."""
-N_EDGES: Final = 25
 TITLES: Final = {
     "matrix": "The matrix",
     "areas": "The graph of areas",
@@ -46,26 +40,15 @@ def write_connectivity_report(run: str | Path, out: str | Path | None = None) ->
 
 def render(record: ConnectivityRecord) -> str:
     """Return the page as HTML."""
-    order = order_units(record.units)
-    interactive = len(record.units) <= MOST_UNITS
+    panel = connectivity_panel(record)
     return render_page(
         "connectivity.html",
-        "connectivity.js",
-        _page_data(record, order.ids, order.areas) if interactive else {"theme": _theme()},
-        {
-            "count": lambda value: f"{int(value):,}".replace(",", "\u202f"),
-            "number": _number,
-            "whole": lambda value: "-" if _unknown(value) else f"{value:,.0f}".replace(",", "\u202f"),
-            "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
-            "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
-        },
+        ("report_tools.js", "connectivity_panel.js", "connectivity.js"),
+        {"theme": _theme(), "panel": panel["drawn"]},
+        FILTERS,
         title=headline(record)["question"],
         headline=headline(record),
-        interactive=interactive,
-        areas=list(dict.fromkeys(order.areas)),
-        units=record.units,
-        edges=record.edges.head(N_EDGES).to_dict("records"),
-        measure=record.summary["measure"],
+        panel={**panel, "headline": None},
         area_rows=_shown_areas(record.areas).to_dict("records"),
         n_empty=len(record.areas) - len(_shown_areas(record.areas)),
         figures=_figures(record.path),
@@ -75,6 +58,18 @@ def render(record: ConnectivityRecord) -> str:
         provenance=provenance_rows(record.provenance),
         config=yaml.safe_dump(record.config, sort_keys=False, allow_unicode=True),
     )
+
+
+def connectivity_section(record: ConnectivityRecord, n_panels: int = 1) -> dict[str, Any]:
+    """Collect what a page with several panels shows of an estimate; ``n_panels`` of them share the size of the page.
+
+    Returns
+    -------
+    dict
+        Values of the template ``connectivity_panel.html``, where it is called ``panel``; ``drawn``, JSON-able, is what
+        ``connectivity_panel.js`` draws.
+    """
+    return {**connectivity_panel(record, n_panels), "headline": headline(record), "trust": trust(record)[1:]}
 
 
 def headline(record: ConnectivityRecord) -> dict[str, str]:
@@ -146,8 +141,9 @@ def methods(record: ConnectivityRecord) -> list[str]:
         )
     if summary["n_dropped_segments"]:
         sure += f" {summary['n_dropped_segments']:,} trials whose condition was shown once were left out."
+    stretches = "one stretch" if summary["n_segments"] == 1 else f"{summary['n_segments']:,} stretches"
     return [
-        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {summary['n_segments']:,} stretches of "
+        f"Spikes were counted in bins of {1000 * summary['bin_size']:g} ms in {stretches} of "
         f"{summary['period']}. {summary['summary'][0].upper()}{summary['summary'][1:]} ({summary['method']}; "
         f"{options}). {stimulus} {sure}"
     ]
@@ -167,27 +163,6 @@ def _stability(summary: Mapping[str, Any]) -> str:
     return f"{halves}." if seeds is None else f"{halves}; those of two seeds by {seeds:.2f}."
 
 
-def _page_data(record: ConnectivityRecord, ids: NDArray[Any], areas: list[str]) -> dict[str, Any]:
-    matrices = record.matrices.sel(source_unit=ids, target_unit=ids)
-    weight = matrices["connectivity"].to_numpy()
-    off = np.abs(weight[~np.eye(len(ids), dtype=bool)])
-    tested = bool(np.isfinite(matrices["z"]).any())
-    q = record.edges.pivot(index="source_unit", columns="target_unit", values="q_value")
-    whole = q.reindex(index=ids, columns=ids)
-    both = whole if record.summary["directed"] else whole.combine_first(whole.T)
-    return {
-        "theme": _theme(),
-        "units": [str(unit) for unit in ids],
-        "areas": areas,
-        "measure": record.summary["measure"],
-        "bound": float(np.quantile(off, 0.99)) or float(off.max(initial=0.0)) or 1.0,
-        "weight": _rounded(weight),
-        "z": _rounded(matrices["z"].to_numpy()) if tested else None,
-        "q": _rounded(both.to_numpy(np.float64)) if tested else None,
-        "lag": _rounded(matrices["lag"].to_numpy()),
-    }
-
-
 def _theme() -> dict[str, Any]:
     return {
         "ink": theme.INK,
@@ -195,6 +170,7 @@ def _theme() -> dict[str, Any]:
         "rule": theme.RULE,
         "accent": theme.ACCENT,
         "reference": theme.REFERENCE,
+        "palette": theme.PALETTE,
         "diverging": theme.DIVERGING,
     }
 
@@ -204,14 +180,19 @@ def _figures(path: Path) -> list[dict[str, str]]:
     return [{"title": TITLES[name], "picture": picture(file)} for name, file in there.items() if file.is_file()]
 
 
-def _rounded(values: NDArray[np.float64]) -> list[list[float | None]]:
-    """Write numbers with four digits, and None for NaN, which JSON does not have."""
-    return [[None if math.isnan(value) else float(f"{value:.3e}") for value in row] for row in values.tolist()]
-
-
 def _unknown(value: float | None) -> bool:
     return value is None or pd.isna(value)
 
 
 def _number(value: float) -> str:
     return "-" if _unknown(value) else f"{value:.3g}".replace("-", "\u2212")
+
+
+FILTERS: Final[Mapping[str, Callable[..., object]]] = {
+    "count": lambda value: f"{int(value):,}",
+    "number": _number,
+    "whole": lambda value: "-" if _unknown(value) else f"{value:,.0f}",
+    "percent": lambda value: "-" if _unknown(value) else f"{100 * value:.1f}",
+    "milliseconds": lambda value: "-" if _unknown(value) else f"{1000 * value:g}",
+}
+"""Filters of the templates."""

@@ -61,7 +61,7 @@ class EpochLog:
             self.lines.append(line)
             self._put("a", [line])
             return
-        before = self.lines or _readable(self._file)
+        before = self.lines or readable_epochs(self._file)
         self._write_whole([*(old for old in before if old["epoch"] < line["epoch"]), line])
 
     def complete(self, history: Sequence[Mapping[str, Any]]) -> None:
@@ -141,8 +141,8 @@ def write_epochs(run: RunDirectory, parts: Iterable[str]) -> None:
     run.write_table(EPOCHS_TABLE, table.astype(dict.fromkeys(MEASURED, "float64")))
 
 
-def _readable(file: Path) -> list[Line]:
-    """Lines that a killed process left; its last one may be cut off."""
+def readable_epochs(file: Path) -> list[Line]:
+    """Return the epochs that can be read of a fit that is under way, or was killed: its last line may be cut off."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

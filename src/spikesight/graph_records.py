@@ -159,6 +159,29 @@ def strongest_edges(graphs: Sequence[xr.DataArray], areas: Mapping[Any, str]) ->
     )
 
 
+def read_graphs(folder: Path) -> dict[tuple[str, str, str], xr.DataArray]:
+    """Read the graphs of a run: ``adjacency`` of each session, decoder and selection; none where no decoder has any.
+
+    Raises
+    ------
+    RunDirectoryError
+        If ``adjacency.nc`` is damaged.
+    """
+    file = folder / ADJACENCY
+    if not file.is_file():
+        return {}
+    try:
+        with xr.open_datatree(file, engine="h5netcdf") as tree:
+            found = {node.path: node.dataset["adjacency"].load() for node in tree.subtree if "adjacency" in node}
+    except (OSError, ValueError, KeyError) as error:
+        raise RunDirectoryError(f"cannot read {file}: {error}. Delete it and run again.") from error
+    graphs = {}
+    for path, graph in found.items():
+        session, decoder, selection = path.strip("/").split("/")
+        graphs[session, decoder, selection] = graph
+    return graphs
+
+
 def _by_decoder(cells: Iterable[GraphCell]) -> dict[tuple[str, str, str], list[GraphCell]]:
     found: dict[tuple[str, str, str], list[GraphCell]] = {}
     for cell in cells:

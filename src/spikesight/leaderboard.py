@@ -5,11 +5,15 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spikesight.statistics import block_bootstrap, paired_difference
 
 SELECTIONS: Final = ("searched", "tuned", "default")
 """Ways to set a decoder's own constants, the most thorough first; references are none of them."""
+
+FEWEST_FOR_T: Final = 3
+"""Sessions of a mean difference that has an interval: of two, Student's t with one degree of freedom says nothing."""
 
 _POINT: Final = ["decoder", "selection"]
 _ROW: Final = ["session", *_POINT]
@@ -52,7 +56,8 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
         ``minus_best, minus_best_low, minus_best_high``. Accuracies are fractions of test trials; ``low`` and ``high``
         bound the interval that `spikesight.statistics.WHAT_INTERVALS_COVER` describes. ``minus_best`` is the
         difference to the session's first row that is no reference, with the interval of the paired difference on the
-        same trials; NaN in that row itself and where there is none or it saw other trials.
+        same trials; NaN in that row itself and where there is none or it saw other trials. A row that answers to every
+        trial as the best does is the same decoder as far as is known: its difference is 0 and has no interval (NaN).
     """
     folds = dict(iter(results.groupby(_ROW, sort=False)))
     rows: list[dict[str, Any]] = []
@@ -87,6 +92,8 @@ def session_leaderboard(results: pd.DataFrame, predictions: pd.DataFrame, *, see
     right = [_correct(trials_of[tuple(key)]) for key in table[_ROW].to_numpy()]
 
     def difference(at: int, best: int) -> tuple[float, float, float]:
+        if right[at].equals(right[best]) and _same_answers(*(trials_of[tuple(table.loc[i, _ROW])] for i in (at, best))):
+            return 0.0, float("nan"), float("nan")
         return _on_same_trials(right[at], right[best], seed)
 
     minus_best: dict[int, tuple[float, float, float]] = {}
@@ -116,7 +123,8 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
         The columns of ``per_session`` without ``session`` and with ``n_sessions``. ``n_trials`` and ``seconds`` are
         sums over sessions, ``n_units`` and ``n_parameters`` are medians, everything else is the mean. ``minus_best`` is
         the mean difference to the first row that is no reference, its bounds are those of
-        `spikesight.statistics.paired_difference` over sessions.
+        `spikesight.statistics.paired_difference` over sessions, NaN where there are fewer than ``FEWEST_FOR_T``.
+        No row where every decoder is missing in some session.
     """
     trials_of = dict(iter(predictions.groupby(_POINT, sort=False)))
     rows: list[dict[str, Any]] = []
@@ -143,10 +151,12 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
                 "n_sessions": len(own),
             }
         )
+    if not rows:
+        return pd.DataFrame(columns=[*(name for name in per_session if name != "session"), "n_sessions"])
     table = pd.DataFrame(rows).sort_values("accuracy", ascending=False, kind="stable").reset_index(drop=True)
     by_session = per_session.pivot(index="session", columns=_POINT, values="accuracy")
     reached = [by_session[tuple(key)].to_numpy(float) for key in table[_POINT].to_numpy()]
-    minus_best = _minus_first(table, lambda at, best: paired_difference(reached[at], reached[best])[:3])
+    minus_best = _minus_first(table, lambda at, best: _over_sessions(reached[at], reached[best]))
     table[_MINUS_BEST] = [minus_best[at] for at in table.index]
     return table
 
@@ -170,6 +180,20 @@ def _minus_first(
 def _correct(trials: pd.DataFrame) -> "pd.Series[float]":
     """Whether each test trial was decoded, in time order."""
     return trials.set_index(_TRIAL)["correct"].astype(float).sort_index()
+
+
+def _same_answers(own: pd.DataFrame, best: pd.DataFrame) -> bool:
+    """Whether two rows took every test trial for the same class, where that is known."""
+    if "y_pred" not in own or "y_pred" not in best:
+        return False
+    first, second = (trials.set_index(_TRIAL)["y_pred"].sort_index().astype(str) for trials in (own, best))
+    return first.equals(second)
+
+
+def _over_sessions(own: NDArray[np.float64], best: NDArray[np.float64]) -> tuple[float, float, float]:
+    found = paired_difference(own, best)
+    bounds = (found.low, found.high) if found.n >= FEWEST_FOR_T else (float("nan"), float("nan"))
+    return found.mean, *bounds
 
 
 def _on_same_trials(own: "pd.Series[float]", best: "pd.Series[float]", seed: int) -> tuple[float, float, float]:

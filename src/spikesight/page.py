@@ -21,6 +21,9 @@ def render_page(
     script: str | Sequence[str],
     data: object,
     filters: Mapping[str, Callable[..., object]],
+    *,
+    plotly: bool = True,
+    also_allowed: str = "",
     **values: object,
 ) -> str:
     """Return a page as HTML.
@@ -28,11 +31,15 @@ def render_page(
     Parameters
     ----------
     template, script
-        Names of the page's template and of its own script, or scripts in their order; Plotly comes before them.
+        Names of the page's template and of its own script, or scripts in their order.
     data
         What the script draws, JSON-able.
     filters
         Filters of the template.
+    plotly
+        Whether Plotly comes before the scripts.
+    also_allowed
+        What the page may do beyond running its own scripts, as directives of a content security policy.
     values
         Values of the template. It also gets ``policy``, ``style``, ``scripts``, ``data`` and ``version``.
     """
@@ -45,9 +52,9 @@ def render_page(
     )
     environment.filters.update(filters)
     own = [script] if isinstance(script, str) else script
-    scripts = [_plotly(), *map(_packaged, own)]
+    scripts = [*([_plotly()] if plotly else []), *map(_packaged, own)]
     return environment.get_template(template).render(
-        policy=_content_policy(scripts),
+        policy=_content_policy(scripts) + (f"; {also_allowed}" if also_allowed else ""),
         style=Markup(_packaged("report.css")),
         scripts=[Markup(text) for text in scripts],
         data=embedded_json(data),

@@ -8,6 +8,7 @@ import pandas as pd
 from spikesight.leaderboard import is_competing
 from spikesight.report_tuning import describe_search
 from spikesight.run_record import RunRecord
+from spikesight.statistics import WHAT_INTERVALS_COVER
 
 _HEADLINE: Final = {
     "searched": "constants searched on training trials",
@@ -34,7 +35,9 @@ def headline(record: RunRecord) -> dict[str, str]:
     if ranked.empty:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
     best = ranked.iloc[0]
-    mean = "" if record.over_sessions is None else f", on the mean over {len(record.cards)} sessions,"
+    several = len(record.cards) > 1
+    alone = f" of session {best['session']}" if several and record.over_sessions is None else ""
+    mean = alone if record.over_sessions is None else f", on the mean over {len(record.cards)} sessions,"
     constants = _HEADLINE.get(str(best["selection"]), "its default constants")
     interval = f"{100 * best['low']:.1f} to {_percent(best['high'])}"
     return {
@@ -61,6 +64,39 @@ def methods(record: RunRecord) -> list[str]:
         "of the most frequent class among all trials. The decoder 'chance' may score less: of balanced classes, the "
         "one most frequent in training is rarer among the test trials.",
     ]
+
+
+def methods_to_paste(record: RunRecord) -> str:
+    """Write one paragraph for a paper, from what the run was asked: data, decoders, terms, and the version to cite."""
+    head = headline(record)
+    competing = record.per_session[is_competing(record.per_session)]
+    decoders = list(dict.fromkeys(competing["decoder"].astype(str)))
+    version = dict(record.provenance.get("versions") or {}).get("spikesight", "of an unknown version")
+    commit = record.provenance.get("git_commit")
+    cited = f"spikesight {version}" + (f" (commit {str(commit)[:12]})" if commit else "")
+    names = [f"Decoders: {', '.join(decoders)}."] if decoders else []
+    over = ", over sessions with Student's t" if len(record.cards) > 2 else ""
+    return " ".join(
+        [
+            f"{head['question'].rstrip('?')} was decoded from spike counts ({head['data'].rstrip('.')}) with {cited}.",
+            *_filters(record),
+            *names,
+            f"Test trials: {_set_aside(record)} Everything that was fitted saw training trials only.",
+            *_context_and_drift(record.results),
+            *_behaviour(record),
+            *filter(None, (_constants(record.results), describe_search(record))),
+            f"All decoders saw the same trials, bins, units and folds (seed {record.config.get('seed', 0)}) and were "
+            f"compared by paired differences on the same test trials{over}. {WHAT_INTERVALS_COVER} Chance is the share "
+            "of the most frequent class.",
+        ]
+    )
+
+
+def _filters(record: RunRecord) -> list[str]:
+    """Say which units were kept."""
+    filters = dict(record.cards[0].get("unit_filters") or {})
+    told = [f"{name} = {value}" for name, value in filters.items() if value not in (None, False)]
+    return [f"Units were kept by {', '.join(told)}."] if told else []
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

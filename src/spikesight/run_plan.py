@@ -67,6 +67,7 @@ class RunPlan:
     def expect(self, n_cells: int, n_sessions: int) -> None:
         """Hear of the cells of the next session; ``n_sessions`` that follow are taken to have as many."""
         self._total = len(self.parts) + n_cells * (1 + n_sessions)
+        self._run.log("cells expected", cells=self._total)
 
     def is_over(self) -> bool:
         """Tell if it is too late to begin anything."""

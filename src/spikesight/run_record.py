@@ -8,6 +8,7 @@ from typing import Any, Final
 import pandas as pd
 import yaml
 
+from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import DataError, RunDirectoryError
 from spikesight.leaderboard import mean_leaderboard, session_leaderboard
 from spikesight.session_overview import panels_file
@@ -33,7 +34,7 @@ class RunRecord:
     per_session
         The leaderboard of every session, best first.
     over_sessions
-        The leaderboard of the mean over sessions; None for a single session.
+        The leaderboard of the mean over sessions; None for a single session, and where no row has all sessions.
     cards
         Session cards, in the order of the sessions.
     panels
@@ -42,6 +43,8 @@ class RunRecord:
         Cells that could not be finished, and why.
     candidates
         What searches for constants tried, as `spikesight.tuning_results` knows it; None without a search.
+    epochs
+        Loss and accuracy of networks, one row per epoch of a fit (`spikesight.epochs`); None without networks.
     """
 
     path: Path
@@ -55,6 +58,7 @@ class RunRecord:
     panels: dict[str, dict[str, Any]]
     failures: list[dict[str, Any]]
     candidates: pd.DataFrame | None = None
+    epochs: pd.DataFrame | None = None
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -76,7 +80,6 @@ def read_run(path: str | Path) -> RunRecord:
         raise RunDirectoryError(f"{path} holds no finished result: every decoder failed; {FAILURES} says why.")
     cards = _read(path / SESSIONS)
     per_session = session_leaderboard(results, predictions)
-    several = per_session["session"].nunique() > 1
     ids = [str(card["session_id"]) for card in cards]
     return RunRecord(
         path=path,
@@ -85,12 +88,21 @@ def read_run(path: str | Path) -> RunRecord:
         results=results,
         predictions=predictions,
         per_session=per_session,
-        over_sessions=mean_leaderboard(per_session, predictions) if several else None,
+        over_sessions=mean_of_sessions(per_session, predictions),
         cards=cards,
         panels={name: _read(path / panels_file(name)) for name in ids if (path / panels_file(name)).is_file()},
         failures=_read(path / FAILURES) if (path / FAILURES).is_file() else [],
         candidates=_read_candidates(path / CANDIDATES),
+        epochs=_read(path / EPOCHS_TABLE) if (path / EPOCHS_TABLE).is_file() else None,
     )
+
+
+def mean_of_sessions(per_session: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame | None:
+    """Average leaderboards over sessions; None if there is one session, or no decoder that has them all."""
+    if per_session["session"].nunique() < 2:
+        return None
+    table = mean_leaderboard(per_session, predictions)
+    return None if table.empty else table
 
 
 def _read_candidates(file: Path) -> pd.DataFrame | None:

@@ -16,11 +16,12 @@ from spikesight.data.context import context_of, describe_context, own_bins
 from spikesight.data.presentations import Trials
 from spikesight.schema import AREA, BLANK_FRAME, BLOCK, REPEAT, SPIKE_COUNTS, START, STOP, TARGET, TIME, TRIAL, UNIT
 
-MOST_CLASSES: Final = 4
-MOST_REPEATS: Final = 5
+MOST_CLASSES: Final = 12
+MOST_REPEATS: Final = 10
 MOST_RASTER_UNITS: Final = 80
 MOST_RATE_TRIALS: Final = 400
 MOST_AREAS: Final = 12
+DEPTH: Final = "probe_vertical_position"
 MARGIN: Final = 0.05
 """Seconds shown before and after a presentation."""
 
@@ -91,7 +92,8 @@ def raster_excerpt(trials: Trials) -> dict[str, Any]:
     Returns
     -------
     dict
-        JSON-able: ``window`` (s), ``stop`` (median duration, s), ``units`` ([id, area] top to bottom) and
+        JSON-able: ``window`` (s), ``stop`` (median duration, s), ``units`` ([id, area, depth] top to bottom; depth is
+        the file's ``probe_vertical_position``, um from the tip of the probe, None where it is not known) and
         ``classes``: label and ``trials``, each with its ``repeat``, and per spike the ``row`` of the unit and the
         ``time`` (ms from the start of the presentation).
     """
@@ -178,7 +180,9 @@ def _raster_units(trials: Trials) -> tuple[list[list[Any]], pd.DataFrame]:
     most = units[AREA].value_counts().head(MOST_AREAS).index
     share = max(1, MOST_RASTER_UNITS // max(1, len(most)))
     picked = pd.concat([units[units[AREA] == area].nlargest(share, "spikes") for area in most])
-    return [[int(unit), str(area) or "not given"] for unit, area in picked[AREA].items()], picked
+    depth = session.units.get(DEPTH, pd.Series(np.nan, session.units.index)).reindex(picked.index)
+    rows = zip(picked.index, picked[AREA], depth, strict=True)
+    return [[int(unit), str(area) or "not given", _number(um)] for unit, area, um in rows], picked
 
 
 def _spikes_around(

@@ -131,9 +131,11 @@ def _accuracy(row: "pd.Series[Any]") -> str:
 
 
 def _difference(row: Mapping[Any, Any]) -> str:
-    """Write the paired difference to the best row, in percent points."""
+    """Write the paired difference to the best row, in percent points; its interval where it has one."""
     mean, low, high = (row[name] for name in ("minus_best", "minus_best_low", "minus_best_high"))
-    return "-" if math.isnan(mean) else f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    if math.isnan(mean):
+        return "-"
+    return f"{100 * mean:+.1f}" + ("" if math.isnan(low) else f" [{100 * low:+.1f}, {100 * high:+.1f}]")
 
 
 def _percent(value: float) -> str:

@@ -66,7 +66,8 @@ class RunDirectory:
         self.path = Path(path)
         self._config = json.loads(json.dumps(dict(config)))
         self._unasked = json.loads(json.dumps(dict(unasked or {})))
-        self._lock = FileLock(self.path / LOCK, timeout=0)
+        # Not 0: who looks whether a run is at work holds the lock for an instant.
+        self._lock = FileLock(self.path / LOCK, timeout=0.3)
 
     def __enter__(self) -> Self:
         with self._explained():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from spikesight.figures.confusion import short_labels
 from spikesight.figures.theme import ACCENT, INK, RULE, axes_or_new, plain, write_percent
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def plot_per_class_accuracy(classes: pd.DataFrame, ax: "Axes | None" = None, *, 
         ax.axhline(chance, color=INK, lw=1, ls=(0, (4, 3)), label=f"chance {chance:.1%}")
         ax.legend(loc="upper right", frameon=False, fontsize=8.5)
     step = max(1, -(-len(table) // _MOST_LABELS))
-    ax.set_xticks(x[::step], [plain(label) for label in table["label"]][::step], rotation=90, fontsize=7.5)
+    short, names = short_labels(table["label"])
+    ax.set_xticks(x[::step], [plain(label) for label in short][::step], rotation=90, fontsize=7.5)
     ax.set_xlim(-0.8, len(table) - 0.2)
     ax.set_ylim(0, 1.03)
     write_percent(ax, "y")
-    ax.set_xlabel("class, best first" if step == 1 else f"class, best first (one in {step} named)")
+    kind = f"class ({plain(names)})" if names else "class"
+    ax.set_xlabel(f"{kind}, best first" if step == 1 else f"{kind}, best first (one in {step} named)")
     ax.set_ylabel("test trials decoded correctly (%)")
     return ax

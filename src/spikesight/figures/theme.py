@@ -56,6 +56,17 @@ def axes_or_new(ax: "Axes | None", width: float = 6.4, height: float = 4.0, *, p
         return plt.figure(figsize=(width, height)).add_subplot(projection=projection)
 
 
+def inset(ax: "Axes", bounds: tuple[float, float, float, float], **sharing: Any) -> "Axes":
+    """Return new axes in the shared look, a child of ``ax``.
+
+    ``bounds`` are its left, bottom, width and height as parts of ``ax``; ``sharing`` may hold ``sharex``, ``sharey``.
+    """
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(_RC):
+        return ax.inset_axes(bounds, **sharing)
+
+
 def new_pair(width: float, height: float) -> "tuple[Axes, Axes]":
     """Return two axes side by side in a new figure of ``width`` x ``height`` inches in the shared look."""
     import matplotlib.pyplot as plt

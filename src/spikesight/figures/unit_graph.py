@@ -8,17 +8,14 @@ from numpy.typing import NDArray
 
 from spikesight.errors import UnknownNameError
 from spikesight.figures.strongest_edges import Strongest, line_widths, sign_colours, sign_handles, strongest_edges
-from spikesight.figures.theme import axes_or_new, draw_to_scale, plain, spread_labels, write_instead
+from spikesight.figures.theme import axes_or_new, draw_to_scale, plain, write_instead
+from spikesight.figures.unit_circle import chord, name_arcs, unit_angles
 from spikesight.figures.unit_order import UnitOrder, area_looks, order_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LAYOUTS: Final = ("circular", "force")
-_GAP: Final = np.radians(4.0)
-"""Between areas on the circle: as wide as a line of text beside it."""
-_LINE: Final = 0.085
-"""Height of a line of text where the radius of the circle is 1."""
 _SEED: Final = 0
 
 
@@ -72,13 +69,13 @@ def plot_unit_graph(
     ends = np.column_stack([order.places(chosen.edges["source_unit"]), order.places(chosen.edges["target_unit"])])
     ax = axes_or_new(ax, 7.6, 5.4)
     if layout == "circular":
-        angles = _angles(order)
+        angles = unit_angles(order)
         places, drawn = np.column_stack([np.cos(angles), np.sin(angles)]), np.arange(len(order.ids))
-        _name_arcs(order, angles, ax)
+        name_arcs(order, angles, ax)
         title = chosen.said
     else:
         drawn = np.unique(ends)
-        places = _by_force(len(order.ids), ends)
+        places = force_places(len(order.ids), ends)
         alone = len(order.ids) - len(drawn)
         left_out = f"\n{alone} of {len(order.ids)} units have no such edge and are not drawn" if alone else ""
         title = f"{chosen.said}{left_out}"
@@ -100,40 +97,21 @@ def plot_unit_graph(
     return ax
 
 
-def _angles(order: UnitOrder) -> NDArray[np.float64]:
-    """Return the angle of each unit, clockwise from the top, areas apart from each other."""
-    n_areas = len(order.blocks)
-    gap = min(_GAP, np.pi / n_areas)
-    step = (2 * np.pi - n_areas * gap) / len(order.ids)
-    number = np.repeat(np.arange(n_areas), [last - first + 1 for _, first, last in order.blocks])
-    return np.asarray(np.pi / 2 - (np.arange(len(order.ids)) + 0.5) * step - (number + 0.5) * gap)
+def force_places(n_units: int, ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Lay out units that edges pull together, groups of joined units in rows.
 
+    Parameters
+    ----------
+    n_units
+        How many there are.
+    ends
+        The units of every edge, the strongest edge first, shape (n_edges, 2).
 
-def _name_arcs(order: UnitOrder, angles: NDArray[np.float64], ax: "Axes") -> None:
-    """Draw an arc outside the units of each area, with its name beside it; names on one side are kept apart."""
-    looks = area_looks(order.areas)
-    middles = np.array([(angles[first] + angles[last]) / 2 for _, first, last in order.blocks])
-    for area, first, last in order.blocks:
-        margin = 0.3 * _GAP
-        arc = np.linspace(angles[first] + margin, angles[last] - margin, 60)
-        ax.plot(1.06 * np.cos(arc), 1.06 * np.sin(arc), color=looks[area][0], lw=3, solid_capstyle="butt")
-    for side in (-1, 1):
-        own = np.flatnonzero(np.where(np.cos(middles) < 0, -1, 1) == side)
-        own = own[np.argsort(np.sin(middles[own]))]
-        heights = spread_labels(1.15 * np.sin(middles[own]), _LINE, -1.25, 1.25)
-        for block, height in zip(own, heights, strict=True):
-            area, first, last = order.blocks[block]
-            x, y = np.cos(middles[block]), np.sin(middles[block])
-            beside = side * max(np.sqrt(max(1.15**2 - height**2, 0)), abs(x))
-            ax.plot([1.08 * x, beside], [1.08 * y, height], color=looks[area][0], lw=0.6)
-            ax.text(
-                beside + 0.02 * side, height, f"{plain(area)} ({last - first + 1})", fontsize=8.5, va="center",
-                ha="left" if side > 0 else "right",
-            )  # fmt: skip
-
-
-def _by_force(n_units: int, ends: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return places of the units that have an edge, (n_units, 2), NaN for others: groups of joined units in rows."""
+    Returns
+    -------
+    ndarray
+        Shape (n_units, 2); NaN for units without an edge.
+    """
     import networkx as nx
 
     graph: Any = nx.Graph()
@@ -197,18 +175,9 @@ def _draw_edges(
         }  # fmt: skip
         start, stop = places[source], places[target]
         if bundled:
-            path = Path(_curve(start, stop), [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+            path = Path(chord(start, stop), [Path.MOVETO, Path.CURVE3, Path.CURVE3])
             ax.add_artist(FancyArrowPatch(path=path, **look))
         else:
             ax.add_artist(
                 FancyArrowPatch(tuple(start), tuple(stop), connectionstyle="arc3,rad=0.1", shrinkA=4, shrinkB=4, **look)
             )
-
-
-def _curve(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return start, bend and end of an edge inside the circle; both directions of a pair bend to their own side."""
-    chord = stop - start
-    length = float(np.hypot(*chord))
-    aside = 0.04 * np.array([-chord[1], chord[0]]) / max(length, 1e-9)
-    bend = (start + stop) / 2 * (0.9 - 0.6 * min(1.0, length / 1.2)) + aside
-    return np.array([0.965 * start, bend, 0.965 * stop])

@@ -1,0 +1,76 @@
+"""The rate around the start of a presentation, with its interval."""
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from spikesight.errors import ConfigError
+from spikesight.figures.theme import PALETTE, RULE, area_colours, axes_or_new, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+
+
+def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | None = None) -> "Axes":
+    """Draw the mean rate and its interval for each class and area: a colour per class, a dash per area.
+
+    Where there is one class only, the colours tell the areas.
+
+    Parameters
+    ----------
+    table
+        Columns ``target``, ``area``, ``time`` (centre of a bin, s from the start of the presentation), ``mean``,
+        ``low``, ``high`` (spikes/s), ``n_trials`` and ``n_units``, as from `spikesight.exploration.psth`.
+    ax
+        Where to draw; a new figure if None.
+    stop
+        End of the presentation (s), shaded from 0; not drawn if None.
+
+    Returns
+    -------
+    Axes
+        Time in ms on x, rate in spikes/s on y, a line per class and area.
+
+    Raises
+    ------
+    ConfigError
+        If there are more lines than can be told apart: 8 colours, 4 dashes.
+    """
+    classes = table["target"].astype(str).drop_duplicates().tolist()
+    areas = table["area"].astype(str).drop_duplicates().tolist()
+    coloured, dashed = ("target", "area") if len(classes) > 1 else ("area", "target")
+    n_dashed = len(areas if dashed == "area" else classes)
+    if max(len(classes), len(areas) if coloured == "area" else 0) > len(PALETTE) or n_dashed > len(_DASHES):
+        raise ConfigError(
+            f"expected at most {len(PALETTE)} classes and {len(_DASHES)} areas, or one class and {len(PALETTE)} areas; "
+            f"got {len(classes)} and {len(areas)}. Choose classes and areas: exploration.psth(..., classes=, areas=)."
+        )
+    ax = axes_or_new(ax, 6.6, 3.8)
+    if stop is not None:
+        ax.axvspan(0, stop * 1000, color=RULE, alpha=0.45, lw=0, zorder=0)
+    colours = area_colours(table[coloured].astype(str))
+    dashes = dict(zip(table[dashed].astype(str).drop_duplicates(), _DASHES, strict=False))
+    for (target, area), own in table.groupby(["target", "area"], sort=False):
+        names = {"target": str(target), "area": str(area)}
+        colour = colours[names[coloured]]
+        own = own.sort_values("time")
+        time = own["time"].to_numpy(float) * 1000
+        ax.fill_between(time, own["low"].to_numpy(float), own["high"].to_numpy(float), color=colour, alpha=0.15, lw=0)
+        label = names[coloured] if n_dashed == 1 else f"{names[coloured]}, {names[dashed]}"
+        n = f"{int(own['n_trials'].iloc[0])} trials" if coloured == "target" else f"{int(own['n_units'].iloc[0])} units"
+        ax.plot(
+            time, own["mean"].to_numpy(float), color=colour, ls=dashes[names[dashed]], lw=1.6,
+            label=f"{plain(label)} ({n})",
+        )  # fmt: skip
+    ax.set_ylim(0, None)
+    ax.margins(x=0)
+    ax.set_xlabel("time from the start of the presentation (ms)")
+    ax.set_ylabel("mean rate per unit (spikes/s)\nband: interval over trials")
+    title = "area" if coloured == "area" else "class" if n_dashed == 1 else "class, area"
+    if n_dashed == 1:
+        one = (areas if dashed == "area" else classes)[0]
+        title = f"{title}\nof {plain(one)}" if one != "all" else f"{title}\n(all classes)"
+    ax.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
+    return ax
