@@ -38,7 +38,11 @@ def print_units(table: pd.DataFrame, truth: Path | None, allen: Path | None) -> 
     carries = table["q_value"] <= Q
     total = table["importance"].clip(lower=0).sum()
     top = table["importance"].head(max(1, len(table) // 10)).sum() / total
-    lost = f", of accuracy lost at most {100 * table['accuracy_lost'].max():.2f} %" if "accuracy_lost" in table else ""
+    lost = (
+        f", of accuracy lost at most {100 * table['accuracy_lost'].max():.2f} %"
+        if table["accuracy_lost"].notna().any()
+        else ""
+    )
     print(f"{carries.sum()} of {len(table)} carry; the top tenth has {top:.0%} of all importance{lost}")
     by_area = table.assign(carries=carries).groupby("area").agg(n=("unit", "size"), share=("carries", "mean"))
     print(by_area["share"].map("{:.0%}".format).to_dict(), by_area["n"].to_dict())

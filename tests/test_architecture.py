@@ -27,6 +27,7 @@ LAYERS = (
         *("attribution_cli", "connectivity_cli", "fetch_cli", "figures_cli", "receptive_fields_cli"),
         *("sessions_cli", "tune_cli"),
     ),
+    ("attribution_cli", "connectivity_cli", "fetch_cli", "serve_cli", "sessions_cli", "tune_cli"),
     ("cli_options",),
     ("terminal_inspection", "terminal_attribution", "terminal_receptive_fields"),
     (
@@ -59,7 +60,14 @@ LAYERS = (
     ("connectivity_report",),
     ("report_text", "report_session", "live_state", "connectivity_panel"),
     (
-        *("report_tuning", "report_confusion", "report_numbers", "report_spikes", "report_training"),
+        *(
+            "report_tuning",
+            "report_attribution",
+            "report_confusion",
+            "report_numbers",
+            "report_spikes",
+            "report_training",
+        ),
         *("report_pictures", "merged_runs", "partial_record"),
     ),
     ("report_tuning", "report_attribution"),

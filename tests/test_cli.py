@@ -31,6 +31,7 @@ COMMANDS = (
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
     *("sessions", "fetch", "receptive-fields"),
     *("sessions", "fetch", "attribution", "receptive-fields", "figures"),
+    *("sessions", "fetch", "attribution"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
