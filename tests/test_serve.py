@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from background import hear_signals
+from example_connectivity import write_connectivity
 from example_run import write_run
 from page_reading import EVIL
 from running_run import RunningRun
@@ -172,6 +173,13 @@ def test_a_run_that_cannot_be_read_keeps_what_was_shown_and_says_why(
         assert state["page"] == shown
         assert "config.yaml" in state["problem"]
         assert ask(server, "/report")[0] == 200
+
+
+def test_a_connectivity_estimate_is_served_too(tmp_path: Path) -> None:
+    with serving(write_connectivity(tmp_path / "run")) as server:
+        state = json.loads(ask(server, "/state")[2])
+        assert (state["kind"], state["phase"], state["problem"]) == ("connectivity", "finished", "")
+        assert 'data-panel="connectivity"' in ask(server, "/report")[2].decode()
 
 
 def test_names_of_files_are_text(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What a page shows of a connectivity estimate to look around in: the matrix, the graph of units, edges, the truth."""
 
 import base64
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -123,9 +122,10 @@ def _q_values(record: ConnectivityRecord, ids: NDArray[Any]) -> NDArray[np.float
 
 def _true_couplings(record: ConnectivityRecord, order: UnitOrder) -> list[tuple[int, int, float]] | None:
     """Return (source, target, weight) of the couplings that a session was simulated with; None where nobody knows."""
-    source = record.config.get("source")
-    file = truth_path(Path(str(source)))
-    if source is None or not file.is_file():
+    inputs = [entry.get("path") for entry in record.provenance.get("inputs", ())]
+    places = [truth_path(str(place)) for place in [*inputs, record.config.get("source")] if place]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
         return None
     try:
         weights, _ = GroundTruth.load(file).coupling_matrix(order.ids)

@@ -83,6 +83,7 @@ def test_the_table_drawn_by_the_script_says_what_the_written_one_says(
     assert row[2] == f"{first.source_area} to {first.target_area}"
     assert float(row[3].replace("\N{MINUS SIGN}", "-")) == pytest.approx(first.weight, rel=0.005)
     assert float(row[4].replace("\N{MINUS SIGN}", "-")) == pytest.approx(first.z, rel=0.005)
+    assert row[5] == ("<1e\N{MINUS SIGN}38" if first.p_value < 1.2e-38 else row[5])
     assert row[7] == ("-" if np.isnan(first.lag) else f"{1000 * first.lag:g}")
     assert float(row[8].replace(",", "")) == pytest.approx(first.distance, abs=0.6)
 

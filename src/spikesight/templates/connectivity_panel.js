@@ -35,7 +35,7 @@ const drawConnectivity = (place, data, tools) => {
   const whole = (value) => value.toLocaleString("en");
   const digits = (value, count = 3) => (value === null || value === undefined || Number.isNaN(value) ? "-" : Number(value.toPrecision(count)).toString().replace("-", "\u2212"));
   // p and q are kept in single precision; beyond it only their smallness is known.
-  const small = (value, count) => (value === 0 && data.rule !== "7sd" ? "<1e\u221238" : digits(value, count));
+  const small = (value, count) => (value < 1.2e-38 && data.rule !== "7sd" ? "<1e\u221238" : digits(value, count));
   const milliseconds = (pair) => (lag[pair] === -32768 ? "-" : digits(lag[pair] / 10, 4));
   const distance = (i, j) => (data.position?.[i] && data.position[j] ? whole(Math.round(Math.hypot(...data.position[i].map((one, at) => one - data.position[j][at])))) : "-");
 
@@ -97,7 +97,7 @@ const drawConnectivity = (place, data, tools) => {
     const map = { type: "heatmap", zmin: -data.bound, zmax: data.bound, hoverongaps: true, hoverinfo: "none", colorscale: page.theme.diverging };
     const traces = [
       { ...map, z: all, opacity: 0.25, showscale: false },
-      { ...map, z: kept, colorbar: { title: { text: plain(data.measure), side: narrow() ? "bottom" : "right" }, thickness: 12, outlinewidth: 0, exponentformat: "power", nticks: 5, ...bar } },
+      { ...map, z: kept, colorbar: { title: { text: plain(data.measure), font: { size: 12 }, side: narrow() ? "bottom" : "right" }, thickness: 12, outlinewidth: 0, exponentformat: "power", nticks: 5, ...bar } },
     ];
     if (truth?.checked) {
       const [x, y] = [[], []];
@@ -110,12 +110,14 @@ const drawConnectivity = (place, data, tools) => {
       traces.push({ type: "scatter", mode: "markers", x, y, hoverinfo: "skip", marker: { symbol: "square-open", size, color: page.theme.ink, line: { width: 1.4 } } });
     }
     const side = (text, chosen) => axis({ title: title(text), showgrid: false, ticks: "", constrain: "domain", range: [-0.5, chosen.length - 0.5], ...ticks(chosen) });
-    const height = narrow() ? matrixPlace.clientWidth + 130 : 600;
+    const flat = rows.length * 3 < columns.length; // a strip of few rows need not be as tall as the whole matrix
+    const square = !flat && columns.length * 3 >= rows.length;
+    const height = flat ? 380 : narrow() ? matrixPlace.clientWidth + 130 : 600;
     const names = data.directed ? ["target unit", "source unit"] : ["unit", "unit"];
     const y = side(names[1], rows);
     draw(matrixPlace, traces, {
       height, plot_bgcolor: "#f4f6f8", margin: { l: 70, r: 16, t: 16, b: 60 }, hovermode: "closest",
-      xaxis: side(names[0], columns), yaxis: { ...y, range: [...y.range].reverse(), scaleanchor: "x" },
+      xaxis: side(names[0], columns), yaxis: { ...y, range: [...y.range].reverse(), ...(square ? { scaleanchor: "x" } : { scaleanchor: false }) },
     });
   }
 
