@@ -160,6 +160,8 @@ def test_pictures_are_on_the_page_where_classes_are_frames(tmp_path: Path) -> No
     data = data_of(render(record, images))
     assert list(data["pictures"]) == [str(frame) for frame in range(12)]
     assert data["sessions"][0]["pictured"] is True
+    others = images.assign_coords(frame=range(100, 112))
+    assert "Pictures of the classes left out: no image has the number of a class." in render(record, others)
     record.cards[0]["target"] = "orientation"
     page = render(record, images)
     assert "pictures" not in data_of(page)

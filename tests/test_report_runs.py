@@ -73,6 +73,17 @@ def test_rows_of_one_session_that_differ_between_runs_are_labelled_by_run(tmp_pa
     assert "Runs differ in what lda answered to the same trials" in page
 
 
+@pytest.mark.parametrize("session", ["same {}", "of {name} {}"])
+def test_a_decoder_that_runs_gave_different_constants_is_never_averaged_over_them(tmp_path: Path, session: str) -> None:
+    runs = [write_run(tmp_path / name, session=session.replace("{name}", name)) for name in ("one", "two")]
+    _ask(runs[0], params={"lda": {"shrinkage": 0.5}})
+    [pool] = pool_runs([read_run(run) for run in runs])
+    assert pool.notes[-1] == "Runs gave lda different constants: rows have the name of their run."
+    assert {"lda (one)", "lda (two)", "fa-lda"} <= set(pool.record.per_session["decoder"])
+    if pool.record.over_sessions is not None:
+        assert not pool.record.over_sessions["decoder"].str.startswith("lda").any()
+
+
 def test_guessing_that_differs_between_runs_is_shown_once_and_never_competes(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
     table = pd.read_parquet(two / "predictions.parquet")

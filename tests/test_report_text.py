@@ -192,3 +192,13 @@ def test_methods_say_where_no_candidate_was_stopped_early(searched: RunRecord) -
 
 def test_methods_of_a_run_without_a_search_do_not_speak_of_one(record: RunRecord) -> None:
     assert "searched" not in " ".join(methods(record))
+
+
+def test_the_terminal_shows_sessions_that_share_no_decoder_one_by_one(tmp_path: Path) -> None:
+    two = read_run(write_run(tmp_path / "two", n_sessions=2))
+    kept = [(row.session, row.decoder) in (("session 0", "lda"), ("session 1", "fa-lda")) for row in
+            two.per_session.itertuples()]  # fmt: skip
+    [table] = leaderboard_tables(replace(two, per_session=two.per_session[kept], over_sessions=None))
+    assert table.row_count == 2
+    alone = replace(two, per_session=two.per_session[kept], over_sessions=None)
+    assert "of session session 0 are decoded correctly" in " ".join(headline(alone)["share"].split())

@@ -57,7 +57,8 @@ def pool_runs(records: Sequence[RunRecord]) -> list[Pool]:
 
     Two runs are on equal terms if they asked the same of trials, bins, units, folds and searches, and if a session
     that both have was tested on the same trials in the same folds. A row that two runs have of one session is shown
-    once if both decoded every trial alike; otherwise both are shown, labelled by their run.
+    once if both decoded every trial alike; otherwise both are shown, labelled by their run. So are rows of a decoder
+    that runs gave different constants.
 
     Parameters
     ----------
@@ -172,6 +173,10 @@ def _merged(runs: tuple[tuple[str, RunRecord], ...]) -> Pool:
     if len(runs) == 1:
         return Pool(title, runs, runs[0][1])
     alike, unlike = _compared(runs)
+    given = _given_other_constants([record for _, record in runs])
+    for name, record in runs:
+        alike[name] = {key for key in alike[name] if key[1] not in given}
+        unlike[name] |= given & {key[1] for key in _keys(record)}
     named = {
         name: {decoder: f"{decoder} ({name})" for decoder in unlike[name] if decoder not in _SHARED} for name in names
     }
@@ -180,16 +185,29 @@ def _merged(runs: tuple[tuple[str, RunRecord], ...]) -> Pool:
         for name, record in runs
     ]
     kept = [_relabelled(record, named[name]) for name, record in zip(names, kept, strict=True)]
-    return Pool(title, runs, _joined(kept), (*_notes(alike, named), *_versions(runs)))
+    return Pool(title, runs, _joined(kept), (*_notes(alike, named, given), *_versions(runs)))
 
 
-def _notes(alike: Mapping[str, set[Key]], named: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _given_other_constants(records: Sequence[RunRecord]) -> set[str]:
+    """Name the decoders that runs gave different constants: two of them under one name are not one decoder."""
+    found: set[str] = set()
+    for at, record in enumerate(records):
+        for other in records[:at]:
+            shared = {key[1] for key in _keys(record)} & {key[1] for key in _keys(other)}
+            one, two = (dict(each.config.get("params") or {}) for each in (record, other))
+            found |= {name for name in shared if (one.get(name) or {}) != (two.get(name) or {})}
+    return found
+
+
+def _notes(alike: Mapping[str, set[Key]], named: Mapping[str, Mapping[str, str]], given: set[str]) -> Iterator[str]:
     """Say what had to be decided to make one of several runs."""
     n_alike = len(set().union(*alike.values()))
     if n_alike:
         rows = "1 row that two runs have" if n_alike == 1 else f"{n_alike} rows that two runs have"
         yield f"{rows}, with the same answer to every trial, {'is' if n_alike == 1 else 'are'} shown once."
-    both = sorted({decoder for labels in named.values() for decoder in labels})
+    if given:
+        yield f"Runs gave {', '.join(sorted(given))} different constants: rows have the name of their run."
+    both = sorted({decoder for labels in named.values() for decoder in labels} - given)
     if both:
         yield (
             f"Runs differ in what {', '.join(both)} answered to the same trials: both rows are shown, with the name of "

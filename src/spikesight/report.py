@@ -85,6 +85,9 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
     names = run_names([record.path for record in given])
     sessions = _sessions(pools, pictures=images is not None)
     pictures = {} if images is None else thumbnails(images, _frames(sessions))
+    for session in sessions:
+        if session["pictured"] and not pictures.keys() & set(session["confusion"]["labels"]):
+            session.update(pictured=False, pictures_left_out="no image has the number of a class")
     bins = against_bins(pools)
     connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)

@@ -49,14 +49,13 @@ def leaderboard_tables(record: RunRecord, width: int = PLAIN_WIDTH) -> list[Tabl
     Columns that do not fit into ``width`` are left out, and the caption says so.
     """
     title = _title(record)
-    if record.over_sessions is None:
-        session = str(record.per_session["session"].iloc[0])
-        return [_leaderboard(record.per_session, f"Session {session}: {title}", width)]
-    n_sessions = len(record.cards)
-    return [
-        _leaderboard(record.over_sessions, f"Mean over {n_sessions} sessions: {title}", width),
-        _by_session(record.per_session, width),
-    ]
+    sessions = record.per_session["session"].unique()
+    if len(sessions) == 1:
+        return [_leaderboard(record.per_session, f"Session {sessions[0]}: {title}", width)]
+    by_session = _by_session(record.per_session, width)
+    if record.over_sessions is None:  # no decoder has a row in all of them
+        return [by_session]
+    return [_leaderboard(record.over_sessions, f"Mean over {len(sessions)} sessions: {title}", width), by_session]
 
 
 def _leaderboard(rows: pd.DataFrame, title: str, width: int) -> Table:
