@@ -167,7 +167,7 @@ def test_the_raster_holds_exactly_the_spikes_around_its_presentations(session_fi
     shown = raster["classes"][0]
     table = loaded.trials.table
     own = table[table["target"].astype(str) == shown["label"]].iloc[0]
-    for row, (unit, _) in enumerate(raster["units"]):
+    for row, (unit, *_) in enumerate(raster["units"]):
         spikes = loaded.trials.session.spike_times[unit] - own["start_time"]
         inside = spikes[(spikes >= raster["window"][0]) & (spikes < raster["window"][1])]
         drawn = [
