@@ -25,7 +25,8 @@ figures.plot_receptive_fields(maps, most=12)
 figures.plot_receptive_field_centres(units)
 
 # %%
-# Against the true centres, which a simulated session knows.
+# Against the true centres, which a simulated session knows. Twelve presentations of 118 pictures are far too little:
+# most maps are noise, so centres hardly agree.
 figures.plot_centre_agreement(units, reference="true")
 
 # %%
