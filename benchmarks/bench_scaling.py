@@ -27,16 +27,16 @@ import numpy as np
 import xarray as xr
 
 from peak_memory import forget_peak, resident
-from spikesight.benchmark import Benchmark
-from spikesight.cells import Keep, name_cells
 from spikesight.cluster import connected
-from spikesight.contenders import contender
-from spikesight.evaluation import as_problem
-from spikesight.executors import Batch, Terms, this_process
-from spikesight.provenance import library_versions
-from spikesight.ray_executor import on_ray
+from spikesight.evaluation.benchmark import Benchmark
+from spikesight.evaluation.cells import Keep, name_cells
+from spikesight.evaluation.contenders import contender
+from spikesight.evaluation.executors import Batch, Terms, this_process
+from spikesight.evaluation.folds import as_problem
+from spikesight.evaluation.ray_executor import on_ray
 from spikesight.splits import BlockKFold
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.provenance import library_versions
+from spikesight.tracking.run_directory import RunDirectory
 
 AT_LEAST = 0.85
 AT_MOST_OF_A_SESSION = 0.1

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from spikesight.leaderboard import SELECTIONS, mean_leaderboard, session_leaderboard
-from spikesight.run_record import read_run
+from spikesight.records.leaderboard import SELECTIONS, mean_leaderboard, session_leaderboard
+from spikesight.records.run_record import read_run
 from spikesight.statistics import paired_difference
 
 BEST = "fa-lda"

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spikesight.fitting import DEFAULT, SEARCHED
-from spikesight.leaderboard import session_leaderboard
-from spikesight.run_record import RunRecord, read_run
+from spikesight.evaluation.fitting import DEFAULT, SEARCHED
+from spikesight.records.leaderboard import session_leaderboard
+from spikesight.records.run_record import RunRecord, read_run
 from spikesight.statistics import block_bootstrap
 from spikesight.tuning_results import CANDIDATES, optimisation_history
 

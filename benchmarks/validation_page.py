@@ -14,12 +14,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from spikesight.commands.terminal_progress import TerminalProgress
 from spikesight.connectivity_validation.methods import method_of
 from spikesight.connectivity_validation.networks import constants_of, simulate
 from spikesight.connectivity_validation.scores import matrices_of, score
 from spikesight.connectivity_validation.validate import calibration, stability, summary, validate
 from spikesight.figures import plot_calibration, plot_ground_truth, plot_validation_curve, plot_validation_scores
-from spikesight.terminal_progress import TerminalProgress
 
 PARTS: Final[dict[str, dict[str, Any]]] = {
     "reference": {"network": "reference"},

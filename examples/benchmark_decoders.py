@@ -10,7 +10,7 @@ import pandas as pd
 import spikesight as ss
 from spikesight import figures
 from spikesight.figures.confusion import count_confusions
-from spikesight.leaderboard import session_leaderboard
+from spikesight.records.leaderboard import session_leaderboard
 
 session = ss.simulate_session("demo", seed=0).session
 counts = ss.bin_spikes(ss.select_trials(session, "natural_scenes"), n_bins=1)

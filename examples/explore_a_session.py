@@ -10,7 +10,7 @@ import pandas as pd
 
 import spikesight as ss
 from spikesight import figures
-from spikesight.session_overview import area_rates, raster_excerpt
+from spikesight.records.session_overview import area_rates, raster_excerpt
 
 simulation = ss.simulate_session("demo", seed=0)
 session = simulation.session

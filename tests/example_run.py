@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 
 from candidate_table import candidates as make_candidates
-from spikesight.session_overview import panels_file
+from spikesight.records.session_overview import panels_file
 
 SEARCH = {
     "search": "optuna-tpe", "candidates": 24, "scheduler": "asha", "budget": 20, "grace": 0.25, "reduction": 3,

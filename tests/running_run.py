@@ -10,8 +10,8 @@ import pandas as pd
 import yaml
 
 from example_run import write_run
-from spikesight.epochs import EpochLog
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.epochs import EpochLog
+from spikesight.tracking.run_directory import RunDirectory
 
 Key = tuple[str, str, str, int]
 

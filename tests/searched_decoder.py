@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from spikesight.fitting import InnerFold
+from spikesight.evaluation.fitting import InnerFold
 
 
 class Searched(ClassifierMixin, BaseEstimator):

@@ -11,11 +11,11 @@ from spikesight.data.context import add_context
 from spikesight.data.counts import write_counts
 from spikesight.decoders.behaviour import BehaviourLogistic
 from spikesight.detrending import Detrending
-from spikesight.entrants import entrants
 from spikesight.errors import DataError
-from spikesight.evaluation import as_problem, run_fold
-from spikesight.report_text import methods
-from spikesight.run_record import read_run
+from spikesight.evaluation.entrants import entrants
+from spikesight.evaluation.folds import as_problem, run_fold
+from spikesight.records.run_record import read_run
+from spikesight.reports.text import methods
 from spikesight.statistics import chance_interval
 from test_benchmark import SPLITTER, benchmark, run_in, session, without_seconds
 

@@ -25,17 +25,17 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from spikesight import cells
-from spikesight.benchmark import Benchmark, evaluate
-from spikesight.contenders import contender
 from spikesight.decoders import registry
 from spikesight.decoders.registry import DecoderSpec
 from spikesight.decoders.storage import load_decoder
 from spikesight.errors import ConfigError, DataError, TooFewRepeatsError, UnknownNameError, WorkerError
-from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem
-from spikesight.fitting import Chosen, Contender, fit_fold
+from spikesight.evaluation import cells
+from spikesight.evaluation.benchmark import Benchmark, evaluate
+from spikesight.evaluation.contenders import contender
+from spikesight.evaluation.fitting import Chosen, Contender, fit_fold
+from spikesight.evaluation.folds import PREDICTION_COLUMNS, RESULT_COLUMNS, as_problem
 from spikesight.splits import BlockKFold, LastBlock, RepeatKFold, inner_folds
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.run_directory import RunDirectory
 
 
 def session(seed=0, n_trials=120, n_units=8, n_classes=6, name="s0", labels=None):

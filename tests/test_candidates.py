@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from searched_decoder import Searched, labelled_folds
-from spikesight.candidates import SET_ASIDE, UNFINISHED, Record, best_record, candidate_table, read_records
-from spikesight.candidates import score_candidate as score
 from spikesight.decoders import registry
 from spikesight.errors import RunDirectoryError
-from spikesight.fitting import InnerFold
+from spikesight.evaluation.candidates import SET_ASIDE, UNFINISHED, Record, best_record, candidate_table, read_records
+from spikesight.evaluation.candidates import score_candidate as score
+from spikesight.evaluation.fitting import InnerFold
 from spikesight.tuning_results.table import FAILED, FINISHED
 
 

@@ -23,15 +23,7 @@ from spikesight.decoders import registry
 
 COMMANDS = (
     *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "serve", "demo", "tune", "slurm"),
-    *("sessions", "fetch"),
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
-    *("sessions", "fetch", "figures"),
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
-    *("sessions", "fetch", "attribution"),
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "demo", "tune", "slurm"),
-    *("sessions", "fetch", "receptive-fields"),
-    *("sessions", "fetch", "attribution", "receptive-fields", "figures"),
-    *("sessions", "fetch", "attribution"),
+    *("sessions", "fetch", "figures", "receptive-fields", "attribution"),
 )
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 

@@ -12,8 +12,6 @@ import xarray as xr
 from spikesight.connectivity.edges import EDGE_COLUMNS
 from spikesight.connectivity_config import load_connectivity_config
 from spikesight.connectivity_files import found_edges
-from spikesight.connectivity_record import read_connectivity
-from spikesight.connectivity_report import write_connectivity_report
 from spikesight.connectivity_run import run_connectivity
 from spikesight.data.counts import write_counts
 from spikesight.data.simulation import GroundTruth, truth_path
@@ -28,7 +26,9 @@ from spikesight.errors import (
     UnitIdsError,
     UnknownNameError,
 )
-from spikesight.sources import load_source
+from spikesight.evaluation.sources import load_source
+from spikesight.records.connectivity_record import read_connectivity
+from spikesight.reports.connectivity_report import write_connectivity_report
 
 
 class Listener:

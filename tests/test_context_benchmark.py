@@ -12,26 +12,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from typer.testing import CliRunner
 
 from lab_counts import write_lab_counts
-from spikesight import cells
-from spikesight.benchmark import evaluate
 from spikesight.cli import app
 from spikesight.config import BenchmarkConfig, load_config
-from spikesight.contenders import contender
 from spikesight.data.context import add_context
 from spikesight.decoders import registry
 from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.registry import DecoderSpec
 from spikesight.demo import save_simulation
 from spikesight.detrending import Detrending
-from spikesight.entrants import NEIGHBOURS
 from spikesight.errors import ConfigError, RunDirectoryError
-from spikesight.evaluation import as_problem
+from spikesight.evaluation import cells
+from spikesight.evaluation.benchmark import evaluate
+from spikesight.evaluation.contenders import contender
+from spikesight.evaluation.entrants import NEIGHBOURS
+from spikesight.evaluation.folds import as_problem
+from spikesight.evaluation.sources import load_source
 from spikesight.experiment import run_benchmark
 from spikesight.prediction import predict_file
-from spikesight.report_text import methods
-from spikesight.run_record import read_run
-from spikesight.sources import load_source
-from spikesight.tracking import RunDirectory
+from spikesight.records.run_record import read_run
+from spikesight.reports.text import methods
+from spikesight.tracking.run_directory import RunDirectory
 from test_benchmark import SPLITTER, benchmark, run_in, session, without_seconds
 
 
@@ -301,7 +301,7 @@ def test_a_window_is_refused_for_counts_that_are_binned_already(counts):
 
 
 def test_rates_on_a_card_are_those_of_a_trials_own_bins(simulated):
-    from spikesight.session_overview import session_card
+    from spikesight.records.session_overview import session_card
 
     plain = load_source(simulated, BenchmarkConfig(sources=(simulated,), n_bins=2)).dataset
     kept = add_context(plain)

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from lab_counts import write_lab_counts
 from spikesight.cli import app
 from spikesight.config import load_config
-from spikesight.contenders import encoded_contender
 from spikesight.decoders.storage import load_decoder
 from spikesight.errors import ConfigError
+from spikesight.evaluation.contenders import encoded_contender
 from spikesight.experiment import run_benchmark
 from spikesight.prediction import predict_file
 

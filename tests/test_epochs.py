@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spikesight.cells import Keep, attempt
 from spikesight.decoders import registry
 from spikesight.decoders.feedforward import MLP
-from spikesight.epochs import EPOCH_COLUMNS, EPOCHS_TABLE, EpochLog, read_epochs, write_epochs
 from spikesight.errors import OutputError, RunDirectoryError
-from spikesight.fitting import Contender, fit_fold
-from spikesight.tracking import RunDirectory
+from spikesight.evaluation.cells import Keep, attempt
+from spikesight.evaluation.fitting import Contender, fit_fold
+from spikesight.tracking.epochs import EPOCH_COLUMNS, EPOCHS_TABLE, EpochLog, read_epochs, write_epochs
+from spikesight.tracking.run_directory import RunDirectory
 from tracked_session import N_EPOCHS, SPLITTER, benchmark, brief_mlp, one_cell, run_in, session
 
 KEY = {"session": "s0", "decoder": "mlp", "selection": "default", "fold": 1, "seed": 0}
@@ -170,8 +170,8 @@ def test_a_killed_fit_that_is_started_again_has_each_epoch_once(tmp_path):
         import os, signal, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from pathlib import Path
-        from spikesight import epochs
-        from spikesight.cells import Keep, attempt
+        from spikesight.tracking import epochs
+        from spikesight.evaluation.cells import Keep, attempt
         from tracked_session import SPLITTER, one_cell
         add = epochs.EpochLog.add
         def then_die(self, record):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from every_stimulus import ROWS, session_with_every_stimulus
-from spikesight.benchmark import evaluate
 from spikesight.config import load_config
 from spikesight.data.binning import bin_spikes
 from spikesight.data.catalogue import STIMULI
@@ -18,7 +17,8 @@ from spikesight.data.simulation.presets import SessionType
 from spikesight.data.stimuli import targets_of
 from spikesight.decoders import registry
 from spikesight.errors import TooFewRepeatsError
-from spikesight.sources import load_source
+from spikesight.evaluation.benchmark import evaluate
+from spikesight.evaluation.sources import load_source
 from spikesight.splits import BlockKFold
 
 ONE_CLASS = {("drifting_gratings_75_repeats", "contrast")}

@@ -19,11 +19,11 @@ from spikesight.errors import (
     StimulusNotFoundError,
     UnknownNameError,
 )
+from spikesight.evaluation.sources import load_source
 from spikesight.experiment import run_benchmark
-from spikesight.report_text import methods
-from spikesight.run_record import read_run
-from spikesight.session_overview import panels_file
-from spikesight.sources import load_source
+from spikesight.records.run_record import read_run
+from spikesight.records.session_overview import panels_file
+from spikesight.reports.text import methods
 
 QUICK = {"decoders": ("fa-lda",), "selection": ("default",), "n_splits": 3, "gap": 2, "jobs": 1}
 
@@ -159,7 +159,7 @@ def test_a_session_with_spike_times_gets_a_raster_and_rates(session_file: Path, 
 
 
 def test_the_raster_holds_exactly_the_spikes_around_its_presentations(session_file: Path, tmp_path: Path) -> None:
-    from spikesight.session_overview import raster_excerpt
+    from spikesight.records.session_overview import raster_excerpt
 
     loaded = load_source(session_file, BenchmarkConfig(sources=(session_file,)))
     assert loaded.trials is not None
@@ -177,7 +177,7 @@ def test_the_raster_holds_exactly_the_spikes_around_its_presentations(session_fi
 
 
 def test_the_rate_of_an_area_is_that_of_a_brute_force_count(session_file: Path) -> None:
-    from spikesight.session_overview import area_rates
+    from spikesight.records.session_overview import area_rates
 
     loaded = load_source(session_file, BenchmarkConfig(sources=(session_file,)))
     assert loaded.trials is not None

@@ -20,7 +20,7 @@ from spikesight.cli import app
 from spikesight.data.counts import write_counts
 from spikesight.demo import save_simulation
 from spikesight.errors import OutputError, UnknownNameError
-from spikesight.session_figures import FIGURES, draw_session
+from spikesight.gallery.session_figures import FIGURES, draw_session
 
 QUICK = "probe_map,rates,bins"
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from spikesight.errors import RunDirectoryError
-from spikesight.graph_records import (
+from spikesight.tracking.graph_records import (
     ADJACENCY,
     EDGES,
     EDGES_PER_UNIT,
@@ -17,7 +17,7 @@ from spikesight.graph_records import (
     write_graph,
     write_graphs,
 )
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.run_directory import RunDirectory
 
 AREAS = {11: "VISp", 12: "LGd", 13: "CA1"}
 

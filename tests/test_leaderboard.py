@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spikesight.leaderboard import mean_leaderboard, most_thorough, session_leaderboard
+from spikesight.records.leaderboard import mean_leaderboard, most_thorough, session_leaderboard
 from spikesight.statistics import block_bootstrap, paired_difference
 
 MINUS_BEST = ["minus_best", "minus_best_low", "minus_best_high"]

@@ -21,10 +21,10 @@ from sklearn.naive_bayes import GaussianNB
 
 from fitted_state import state
 from quick_decoders import brief_candidates, briefly, is_trained, quick
-from spikesight.benchmark import evaluate
-from spikesight.contenders import contender
 from spikesight.decoders import registry
-from spikesight.evaluation import Contender, as_problem, fit_fold, run_fold
+from spikesight.evaluation.benchmark import evaluate
+from spikesight.evaluation.contenders import contender
+from spikesight.evaluation.folds import Contender, as_problem, fit_fold, run_fold
 from spikesight.splits import BlockKFold
 from spikesight.statistics import chance_interval
 

@@ -8,13 +8,13 @@ import pytest
 
 from example_run import write_run
 from running_run import RunningRun
-from spikesight.candidates import Record
 from spikesight.errors import RunDirectoryError
-from spikesight.live_state import MOST_POINTS, LiveRun
-from spikesight.partial_record import PartsReader, comparable, read_partial
-from spikesight.report import render
-from spikesight.report_text import headline
-from spikesight.tracking import RunDirectory
+from spikesight.evaluation.candidates import Record
+from spikesight.records.partial_record import PartsReader, comparable, read_partial
+from spikesight.reports.live_state import MOST_POINTS, LiveRun
+from spikesight.reports.report import render
+from spikesight.reports.text import headline
+from spikesight.tracking.run_directory import RunDirectory
 
 
 def test_a_directory_in_which_nothing_has_begun_is_waited_for(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lab_counts import write_lab_counts
-from spikesight import likeness, ray_executor
 from spikesight.cli import app
 from spikesight.cluster import connected
 from spikesight.decoders import registry
 from spikesight.decoders.registry import DecoderSpec
 from spikesight.detrending import Detrending
 from spikesight.errors import ClusterError, WorkerError
-from spikesight.likeness import Likeness, marked
+from spikesight.evaluation import likeness, ray_executor
+from spikesight.evaluation.likeness import Likeness, marked
 from test_benchmark import Fragile, Linked, benchmark, run_in, session, without_seconds
 
 ray = pytest.importorskip("ray")

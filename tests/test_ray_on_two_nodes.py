@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikesight import ray_executor
 from spikesight.cluster import connected
 from spikesight.errors import ClusterError
-from spikesight.tracking import RunDirectory
+from spikesight.evaluation import ray_executor
+from spikesight.tracking.run_directory import RunDirectory
 from test_benchmark import Fragile, benchmark, run_in, session
 from test_ray_executor import assert_same, files
 

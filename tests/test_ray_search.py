@@ -15,15 +15,15 @@ import pandas as pd
 import pytest
 
 from searched_decoder import Searched, labelled_folds
-from spikesight.candidates import Record
 from spikesight.cluster import connected
 from spikesight.decoders import registry
 from spikesight.errors import ConfigError, RunDirectoryError, TrainingError
-from spikesight.fitting import with_constants
-from spikesight.progress import Silent
-from spikesight.ray_search import RaySearch, resources
-from spikesight.search_folder import SearchFolder
+from spikesight.evaluation.candidates import Record
+from spikesight.evaluation.fitting import with_constants
+from spikesight.evaluation.search_folder import SearchFolder
 from spikesight.search_space import Choice, Range
+from spikesight.tracking.progress import Silent
+from spikesight.tuning.ray_search import RaySearch, resources
 from spikesight.tuning_config import TuningConfig
 
 SKILL = {"skill": Range(0.0, 1.0)}
@@ -193,7 +193,7 @@ DRIVER = """
     from searched_decoder import Searched, labelled_folds
     from spikesight.cluster import connected
     from spikesight.search_space import Range
-    from spikesight.ray_search import RaySearch
+    from spikesight.tuning.ray_search import RaySearch
     from spikesight.tuning_config import TuningConfig
 
     if __name__ == "__main__":

@@ -15,7 +15,7 @@ from planted_scenes import planted_scenes
 from spikesight.cli import app
 from spikesight.data.counts import write_counts
 from spikesight.errors import RunDirectoryError
-from spikesight.receptive_fields_record import receptive_field_section
+from spikesight.records.receptive_fields_record import receptive_field_section
 
 
 def run(*arguments: object) -> Any:

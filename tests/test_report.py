@@ -8,9 +8,9 @@ import pytest
 from example_run import write_run
 from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
-from spikesight.report import render, write_report
-from spikesight.report_numbers import points
-from spikesight.run_record import read_run
+from spikesight.records.run_record import read_run
+from spikesight.reports.numbers import points
+from spikesight.reports.report import render, write_report
 
 
 def test_write_report_writes_one_page_into_the_run_directory(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_confusion_matrix_counts_the_predictions(tmp_path: Path) -> None:
 def test_confusion_matrices_beyond_the_budget_are_left_out_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.report_confusion.MOST_CELLS", 150)
+    monkeypatch.setattr("spikesight.reports.confusion.MOST_CELLS", 150)
     page = render(read_run(write_run(tmp_path / "run")))
     confusion = data_of(page)["sessions"][0]["confusion"]
     assert len(confusion["rows"]) + confusion["left_out"] == 8

@@ -12,15 +12,15 @@ import xarray as xr
 
 from example_run import write_epochs, write_run
 from page_reading import EVIL, data_of, markup_of
-from spikesight.merged_runs import against_bins, pool_runs
-from spikesight.report import render
-from spikesight.report_confusion import similar_order
-from spikesight.report_numbers import brief, count, points
-from spikesight.report_pictures import MOST_BYTES, thumbnails
-from spikesight.report_spikes import raster_panel
-from spikesight.report_text import methods_to_paste
-from spikesight.report_training import calibration_panel, epochs_panel
-from spikesight.run_record import read_run
+from spikesight.records.merged_runs import against_bins, pool_runs
+from spikesight.records.run_record import read_run
+from spikesight.reports.confusion import similar_order
+from spikesight.reports.numbers import brief, count, points
+from spikesight.reports.pictures import MOST_BYTES, thumbnails
+from spikesight.reports.report import render
+from spikesight.reports.spikes import raster_panel
+from spikesight.reports.text import methods_to_paste
+from spikesight.reports.training import calibration_panel, epochs_panel
 
 
 def _raster(n_classes: int = 3, n_repeats: int = 4, n_units: int = 5, each: int = 2) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_a_raster_is_written_unit_after_unit_and_loses_no_spike() -> None:
 def test_a_raster_beyond_its_budget_loses_repeats_then_classes_and_says_so(
     monkeypatch: pytest.MonkeyPatch, most: int, classes: int, repeats: int, told: str
 ) -> None:
-    monkeypatch.setattr("spikesight.report_spikes.MOST_SPIKES", 2 * most)
+    monkeypatch.setattr("spikesight.reports.spikes.MOST_SPIKES", 2 * most)
     panel = raster_panel(_raster(6, 8), 2)
     assert panel is not None
     assert len(panel["classes"]) == classes
@@ -65,7 +65,7 @@ def test_a_raster_beyond_its_budget_loses_repeats_then_classes_and_says_so(
 
 
 def test_the_page_says_which_repeats_it_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spikesight.report_spikes.MOST_SPIKES", 900)
+    monkeypatch.setattr("spikesight.reports.spikes.MOST_SPIKES", 900)
     page = render(read_run(write_run(tmp_path / "run")))
     assert "To keep this page small 1 of 3 repeats were left out" in markup_of(page) or "classes were left out" in page
 

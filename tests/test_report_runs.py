@@ -10,9 +10,9 @@ import yaml
 from example_run import write_run
 from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import ConfigError
-from spikesight.merged_runs import different_terms, pool_runs, run_names
-from spikesight.report import render, write_report
-from spikesight.run_record import read_run
+from spikesight.records.merged_runs import different_terms, pool_runs, run_names
+from spikesight.records.run_record import read_run
+from spikesight.reports.report import render, write_report
 
 
 def _ask(run: Path, **changes: object) -> Path:

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from example_run import write_epochs, write_run
-from spikesight.report import write_report
-from spikesight.session_overview import MOST_CLASSES, MOST_REPEATS, panels_file
+from spikesight.records.session_overview import MOST_CLASSES, MOST_REPEATS, panels_file
+from spikesight.reports.report import write_report
 
 N_SESSIONS = 32
 MOST_BYTES = 15_000_000

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from example_run import write_run
-from spikesight.report_text import headline, methods
-from spikesight.run_record import RunRecord, read_run
-from spikesight.terminal import leaderboard_tables
+from spikesight.commands.terminal import leaderboard_tables
+from spikesight.records.run_record import RunRecord, read_run
+from spikesight.reports.text import headline, methods
 
 
 @pytest.fixture(scope="module")

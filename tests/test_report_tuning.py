@@ -13,9 +13,9 @@ from candidate_table import candidates, hostile, with_values
 from example_run import write_run
 from page_reading import EVIL, data_of, markup_of
 from spikesight.errors import RunDirectoryError
-from spikesight.report import render
-from spikesight.report_tuning import importances, tuning_section
-from spikesight.run_record import RunRecord, read_run
+from spikesight.records.run_record import RunRecord, read_run
+from spikesight.reports.report import render
+from spikesight.reports.tuning import importances, tuning_section
 
 SESSION = "session 0"
 
@@ -158,13 +158,13 @@ def test_importance_that_is_not_known_is_none_with_its_reason(tmp_path: Path) ->
 def test_decoders_beyond_the_budget_are_in_the_table_but_not_drawn(
     record: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.report_tuning.MOST_DRAWN", 50)
+    monkeypatch.setattr("spikesight.reports.tuning.MOST_DRAWN", 50)
     section = tuning_section(record, SESSION)
     assert section is not None
     assert [one["decoder"] for one in section["drawn"]] == ["fa-lda"]
     assert section["left_out"] == 1
     assert len(section["rows"]) == 2
-    monkeypatch.setattr("spikesight.report.importances", lambda record: {})  # not asked for here
+    monkeypatch.setattr("spikesight.reports.report.importances", lambda record: {})  # not asked for here
     assert "those of 1 more are in candidates.parquet" in render(record)
 
 

@@ -20,13 +20,13 @@ from spikesight.connectivity_config import load_connectivity_config
 from spikesight.connectivity_run import run_connectivity
 from spikesight.data.counts import write_counts
 from spikesight.demo import save_simulation
-from spikesight.epochs import EPOCH_COLUMNS, EPOCHS_TABLE
 from spikesight.errors import FileFormatError, OutputError, RunDirectoryError, UnknownNameError
-from spikesight.graph_records import GraphCell, write_graph, write_graphs
-from spikesight.progress import Silent
-from spikesight.run_figures import draw_run, figure_names
-from spikesight.run_pictures import _agreement
-from spikesight.tracking import RunDirectory
+from spikesight.gallery.run_figures import draw_run, figure_names
+from spikesight.gallery.run_pictures import _agreement
+from spikesight.tracking.epochs import EPOCH_COLUMNS, EPOCHS_TABLE
+from spikesight.tracking.graph_records import GraphCell, write_graph, write_graphs
+from spikesight.tracking.progress import Silent
+from spikesight.tracking.run_directory import RunDirectory
 
 
 class Listener(Silent):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from spikesight.candidates import Record
 from spikesight.errors import RunDirectoryError
-from spikesight.search_folder import SearchFolder
+from spikesight.evaluation.candidates import Record
+from spikesight.evaluation.search_folder import SearchFolder
 
 
 def test_an_end_that_was_written_for_a_candidate_is_its_state(tmp_path):

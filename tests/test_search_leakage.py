@@ -5,10 +5,10 @@ import pytest
 
 from fitted_state import state
 from spikesight.cluster import connected
-from spikesight.contenders import contender
 from spikesight.decoders import registry
-from spikesight.evaluation import as_problem, run_fold
-from spikesight.ray_search import RaySearch
+from spikesight.evaluation.contenders import contender
+from spikesight.evaluation.folds import as_problem, run_fold
+from spikesight.tuning.ray_search import RaySearch
 from spikesight.tuning_config import TuningConfig
 from test_leakage import FOLDS, SMALL, SMALL_DATASET, SPLITTER, with_other_values
 

@@ -20,7 +20,7 @@ from example_run import write_run
 from page_reading import EVIL
 from running_run import RunningRun
 from spikesight.errors import ConfigError, RunDirectoryError
-from spikesight.serve import LiveServer
+from spikesight.reports.serve import LiveServer
 
 
 @contextmanager
@@ -134,8 +134,8 @@ def test_the_live_page_may_ask_this_server_and_nobody_else(finished: LiveServer)
 def test_a_run_is_served_from_before_its_first_result_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.serve.FRESH_SECONDS", 0)
-    monkeypatch.setattr("spikesight.serve.RENDER_SHARE", 1)
+    monkeypatch.setattr("spikesight.reports.serve.FRESH_SECONDS", 0)
+    monkeypatch.setattr("spikesight.reports.serve.RENDER_SHARE", 1)
     (tmp_path / "run").mkdir()
     with serving(tmp_path / "run") as server:
         state = json.loads(ask(server, "/state")[2])
@@ -164,7 +164,7 @@ def test_a_run_is_served_from_before_its_first_result_to_its_end(
 def test_a_run_that_cannot_be_read_keeps_what_was_shown_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.serve.FRESH_SECONDS", 0)
+    monkeypatch.setattr("spikesight.reports.serve.FRESH_SECONDS", 0)
     path = write_run(tmp_path / "run")
     with serving(path) as server:
         shown = json.loads(ask(server, "/state")[2])["page"]

@@ -5,8 +5,8 @@ import pytest
 
 from spikesight.data.presentations import select_trials
 from spikesight.data.simulation import simulate_session
-from spikesight.report_spikes import raster_panel
-from spikesight.session_overview import MOST_CLASSES, MOST_RASTER_UNITS, MOST_REPEATS, raster_excerpt
+from spikesight.records.session_overview import MOST_CLASSES, MOST_RASTER_UNITS, MOST_REPEATS, raster_excerpt
+from spikesight.reports.spikes import raster_panel
 
 
 @pytest.fixture(scope="module")

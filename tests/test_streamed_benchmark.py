@@ -26,11 +26,11 @@ from spikesight.data.nwb import read_session
 from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError, SpikesightError
+from spikesight.evaluation.sources import located_source
 from spikesight.experiment import run_benchmark
 from spikesight.inspection import inspect_file
-from spikesight.progress import Silent
-from spikesight.run_record import read_run
-from spikesight.sources import located_source
+from spikesight.records.run_record import read_run
+from spikesight.tracking.progress import Silent
 
 IDS = (715093703, 719161530)
 QUICK = {"decoders": ["lda"], "selection": ["default"], "n_splits": 3, "gap": 2, "jobs": 1}
@@ -310,7 +310,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_has_gone_silent(
 def test_one_session_is_read_ahead_and_no_more(bucket: FaultServer, tmp_path: Path) -> None:
     from spikesight.data.location import find
     from spikesight.session_feed import SessionFeed
-    from spikesight.tracking import RunDirectory
+    from spikesight.tracking.run_directory import RunDirectory
 
     third = bucket.serve("/third.nwb", bucket.files[path_of(IDS[0])].data.replace(b"900000000", b"900000007"))
     config = BenchmarkConfig(sources=(*map(str, IDS), third))
@@ -387,7 +387,7 @@ def test_an_id_that_is_not_public_is_refused_before_anything_is_written(tmp_path
 
 
 def test_sessions_are_asked_for_by_a_stimulus() -> None:
-    from spikesight.cli_options import question
+    from spikesight.commands.cli_options import question
 
     asked = question(None, "natural_scenes", "dandi", None, None)
     assert len(asked["sources"]) == 32

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from spikesight.candidates import CANDIDATE_COLUMNS
-from spikesight.terminal_progress import QUIET_SECONDS, TerminalProgress, describe_search
+from spikesight.commands.terminal_progress import QUIET_SECONDS, TerminalProgress, describe_search
+from spikesight.evaluation.candidates import CANDIDATE_COLUMNS
 
 
 def candidates(*rows):
@@ -44,7 +44,7 @@ def test_a_search_is_described_in_one_line(table, left, said):
 
 def test_on_a_terminal_the_candidates_at_work_and_the_best_are_shown(monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
-    monkeypatch.setattr("spikesight.terminal_progress.console", lambda **options: screen)
+    monkeypatch.setattr("spikesight.commands.terminal_progress.console", lambda **options: screen)
     with TerminalProgress() as progress:
         progress.advance("decoding", 1, 5)
         progress.search("mlp, session 7", candidates(PRUNED, FINISHED, FAILED, AT_WORK), 10, 30.0)
@@ -66,7 +66,7 @@ def test_on_a_terminal_the_candidates_at_work_and_the_best_are_shown(monkeypatch
 
 def test_where_there_is_no_terminal_a_line_comes_now_and_then_and_at_the_end(capsys, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("spikesight.terminal_progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("spikesight.commands.terminal_progress.time.monotonic", lambda: now[0])
     with TerminalProgress() as progress:
         for after in (1.0, QUIET_SECONDS, 1.0):
             now[0] += after
@@ -82,7 +82,7 @@ def test_where_there_is_no_terminal_a_line_comes_now_and_then_and_at_the_end(cap
 
 def test_on_a_terminal_bytes_and_their_speed_are_shown_beside_steps(monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=110, color_system=None)
-    monkeypatch.setattr("spikesight.terminal_progress.console", lambda **options: screen)
+    monkeypatch.setattr("spikesight.commands.terminal_progress.console", lambda **options: screen)
     with TerminalProgress() as progress:
         progress.advance("sessions", 1, 3)
         progress.transfer("session_7", 1_000_000, 4_000_000)
@@ -96,7 +96,7 @@ def test_on_a_terminal_bytes_and_their_speed_are_shown_beside_steps(monkeypatch)
 
 def test_elsewhere_a_transfer_is_told_of_at_its_end_with_the_speed_of_what_came(capsys, monkeypatch):
     now = iter([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
-    monkeypatch.setattr("spikesight.terminal_progress.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("spikesight.commands.terminal_progress.time.monotonic", lambda: next(now))
     with TerminalProgress() as progress:
         progress.transfer("session_7", 1_000_000, 4_000_000)
         progress.transfer("session_7", 4_000_000, 4_000_000)

@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from example_run import write_run
-from spikesight.run_record import read_run
-from spikesight.terminal import leaderboard_tables
-from spikesight.terminal_tables import table_of
+from spikesight.commands.terminal import leaderboard_tables
+from spikesight.commands.terminal_tables import table_of
+from spikesight.records.run_record import read_run
 
 ROWS = [{"name": "natural_movie_one", "trials": "1,428", "pause": "0.25", "status": "too few units to tell"}]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spikesight import provenance
 from spikesight.errors import RunDirectoryError
-from spikesight.provenance import describe_run, identify_file
-from spikesight.tracking import RunDirectory
+from spikesight.tracking import provenance
+from spikesight.tracking.provenance import describe_run, identify_file
+from spikesight.tracking.run_directory import RunDirectory
 
 CONFIG = {"seed": 0, "decoders": ["lda"], "units": {"quality": "good"}, "jobs": 1}
 TABLE = pd.DataFrame({"session": ["a"], "accuracy": [0.5]})
@@ -98,7 +98,7 @@ def test_a_run_directory_in_use_is_refused_at_once(tmp_path):
 
 def test_a_run_directory_in_use_by_another_process_is_refused_and_free_once_that_is_killed(tmp_path):
     code = (
-        "import sys, time\nfrom spikesight.tracking import RunDirectory\n"
+        "import sys, time\nfrom spikesight.tracking.run_directory import RunDirectory\n"
         f"with RunDirectory({str(tmp_path)!r}, {CONFIG!r}):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
@@ -241,3 +241,10 @@ def test_a_large_file_is_told_apart_by_its_size_and_ends(tmp_path, monkeypatch):
         assert described["digest_of"] == "size, first and last MiB"
         digests.append(described["sha256"])
     assert len(set(digests)) == 4
+
+
+def test_every_source_that_is_said_to_decide_something_is_there():
+    lists = (getattr(provenance, name) for name in dir(provenance) if name.startswith("DECIDES_"))
+    patterns = [pattern for some in lists for pattern in some]
+    assert len(patterns) > 20
+    assert [pattern for pattern in patterns if not list(provenance.PACKAGE.glob(pattern))] == []

@@ -16,13 +16,13 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from spikesight.cells import Keep, attempt, attempt_named
 from spikesight.decoders.linear import Logistic
 from spikesight.decoders.storage import load_decoder
-from spikesight.trackers import Ending
-from spikesight.wandb_tracking import process
-from spikesight.wandb_tracking.process import GivenUpError, environment, stop_writers, writer_of
-from spikesight.wandb_tracking.runs import WandbSettings, closed_runs, follow_cell, run_id
+from spikesight.evaluation.cells import Keep, attempt, attempt_named
+from spikesight.tracking.trackers import Ending
+from spikesight.tracking.wandb_tracking import process
+from spikesight.tracking.wandb_tracking.process import GivenUpError, environment, stop_writers, writer_of
+from spikesight.tracking.wandb_tracking.runs import WandbSettings, closed_runs, follow_cell, run_id
 from tracked_session import N_EPOCHS, SPLITTER, benchmark, brief_mlp, one_cell, run_in
 from wandb_file import runs_in
 

@@ -22,11 +22,11 @@ from spikesight import tracked_run
 from spikesight.config import load_config
 from spikesight.errors import ConfigError
 from spikesight.experiment import run_benchmark
-from spikesight.trackers import Ending
-from spikesight.wandb_tracking import upload
-from spikesight.wandb_tracking.process import stop_writers
-from spikesight.wandb_tracking.runs import closed_runs, follow_cell
-from spikesight.wandb_tracking.upload import Uploader, has_key, sync_command, upload_environment
+from spikesight.tracking.trackers import Ending
+from spikesight.tracking.wandb_tracking import upload
+from spikesight.tracking.wandb_tracking.process import stop_writers
+from spikesight.tracking.wandb_tracking.runs import closed_runs, follow_cell
+from spikesight.tracking.wandb_tracking.upload import Uploader, has_key, sync_command, upload_environment
 from test_wandb_tracking import KEY, line, settings_of
 from wandb_file import record_bytes, runs_in
 

@@ -3,13 +3,13 @@
 import numpy as np
 import xarray as xr
 
-from spikesight.benchmark import Benchmark
-from spikesight.cells import name_cells
 from spikesight.decoders.feedforward import MLP
-from spikesight.evaluation import as_problem
-from spikesight.fitting import Contender
+from spikesight.evaluation.benchmark import Benchmark
+from spikesight.evaluation.cells import name_cells
+from spikesight.evaluation.fitting import Contender
+from spikesight.evaluation.folds import as_problem
 from spikesight.splits import BlockKFold
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.run_directory import RunDirectory
 
 SPLITTER = BlockKFold(n_splits=3, gap=2)
 N_EPOCHS = 3

@@ -94,8 +94,8 @@ def search() -> Any:
 def connectivity() -> Any:
     """Estimate who drives whom in the spontaneous time of a session."""
     from spikesight.connectivity_config import load_connectivity_config
-    from spikesight.connectivity_record import read_connectivity
     from spikesight.connectivity_run import run_connectivity
+    from spikesight.records.connectivity_record import read_connectivity
 
     asked = {"source": session_file(), "method": "granger", "stability": False, "out": folder() / "connectivity"}
     return read_connectivity(run_connectivity(load_connectivity_config(asked)))
@@ -163,7 +163,7 @@ def graph_per_bin() -> Any:
 @cache
 def receptive_fields() -> Path:
     """Map units over natural scenes, make neural images and look for held-out pictures; return the directory."""
-    from spikesight.receptive_fields_run import Question, run_receptive_fields
+    from spikesight.receptive_fields.run import Question, run_receptive_fields
 
     where = folder() / "receptive_fields"
     if not (where / "summary.json").exists():
@@ -175,7 +175,7 @@ def receptive_fields() -> Path:
 def attribution(method: str) -> Path:
     """Ask which units carry the prediction of ``lda`` in one session; return the directory."""
     import spikesight as ss
-    from spikesight.attribution_run import run_attribution
+    from spikesight.attribution.run import run_attribution
 
     asked = {"decoders": ("lda",), "selection": ("default",), "n_splits": 2}
     run = ss.run_benchmark(ss.BenchmarkConfig(sources=(session_file(),), out=folder() / "attributed", **asked))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gallery_data import trials
 from spikesight import figures
-from spikesight.session_overview import area_rates, raster_excerpt
+from spikesight.records.session_overview import area_rates, raster_excerpt
 
 excerpt = raster_excerpt(trials())
 

@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikesight.benchmark import Benchmark, evaluate
     from spikesight.config import BenchmarkConfig, load_config
     from spikesight.data.arrays import to_arrays
     from spikesight.data.binning import bin_periods, bin_spikes
@@ -23,19 +22,20 @@ if TYPE_CHECKING:
     from spikesight.data.unit_filters import UnitFilters
     from spikesight.detrending import Detrending
     from spikesight.errors import SpikesightError
+    from spikesight.evaluation.benchmark import Benchmark, evaluate
     from spikesight.experiment import run_benchmark
-    from spikesight.report import write_report
-    from spikesight.run_record import read_run
+    from spikesight.records.run_record import read_run
+    from spikesight.reports.report import write_report
     from spikesight.search_space import Choice, Range
     from spikesight.splits import BlockKFold, LastBlock, RepeatKFold
-    from spikesight.tracking import RunDirectory
-    from spikesight.tuning import tune
+    from spikesight.tracking.run_directory import RunDirectory
+    from spikesight.tuning.tune import tune
     from spikesight.tuning_config import TuningConfig
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Benchmark": "benchmark",
+    "Benchmark": "evaluation.benchmark",
     "BenchmarkConfig": "config",
     "BlockKFold": "splits",
     "Choice": "search_space",
@@ -43,7 +43,7 @@ _HOME = {
     "LastBlock": "splits",
     "Range": "search_space",
     "RepeatKFold": "splits",
-    "RunDirectory": "tracking",
+    "RunDirectory": "tracking.run_directory",
     "Session": "data.session",
     "SpikesightError": "errors",
     "Trials": "data.presentations",
@@ -52,20 +52,20 @@ _HOME = {
     "add_context": "data.context",
     "bin_periods": "data.binning",
     "bin_spikes": "data.binning",
-    "evaluate": "benchmark",
+    "evaluate": "evaluation.benchmark",
     "fetch_session": "data.fetch",
     "load_config": "config",
     "read_counts": "data.counts",
-    "read_run": "run_record",
+    "read_run": "records.run_record",
     "read_session": "data.nwb",
     "run_benchmark": "experiment",
     "select_trials": "data.presentations",
     "sessions": "data.catalogue",
     "simulate_session": "data.simulation",
     "to_arrays": "data.arrays",
-    "tune": "tuning",
+    "tune": "tuning.tune",
     "write_counts": "data.counts",
-    "write_report": "report",
+    "write_report": "reports.report",
     "write_session": "data.nwb_write",
 }
 """Public name -> the module it lives in."""

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import spikesight
-from spikesight import (
+from spikesight.commands import (
     attribution_cli,
     connectivity_cli,
     fetch_cli,
@@ -24,7 +24,7 @@ from spikesight import (
     sessions_cli,
     tune_cli,
 )
-from spikesight import cli_options as options
+from spikesight.commands import cli_options as options
 from spikesight.errors import SpikesightError
 
 INTERRUPTED = 130
@@ -106,9 +106,9 @@ def inspect(
     json: options.Json = False,
 ) -> None:
     """Say what a file holds and what is wrong with it: units, stimuli and their timing, clocks, labels."""
-    from spikesight import terminal, terminal_inspection
+    from spikesight.commands import terminal, terminal_inspection
+    from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.inspection import inspect_file
-    from spikesight.terminal_progress import TerminalProgress
 
     with TerminalProgress() as progress:
         found = inspect_file(file, quality=quality, quick=quick, source=source or "s3", progress=progress)
@@ -133,12 +133,12 @@ def bin_(
     json: options.Json = False,
 ) -> None:
     """Count spikes in the trials of one stimulus and write them as NetCDF or .npz."""
-    from spikesight import terminal
+    from spikesight.commands import terminal
+    from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.config import load_config
     from spikesight.data.counts import write_counts
-    from spikesight.session_overview import session_card
-    from spikesight.sources import load_source
-    from spikesight.terminal_progress import TerminalProgress
+    from spikesight.evaluation.sources import load_source
+    from spikesight.records.session_overview import session_card
 
     question = {**options.question([file], None, source, None, stimulus), "target": options.names(target)}
     binning = {"n_bins": bins, "bin_size": bin_size, "window": window}
@@ -238,9 +238,9 @@ def predict(
     json: options.Json = False,
 ) -> None:
     """Decode every trial of a file with a stored decoder."""
-    from spikesight import terminal
+    from spikesight.commands import terminal
+    from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.prediction import predict_file
-    from spikesight.terminal_progress import TerminalProgress
 
     with TerminalProgress() as progress:
         table = predict_file(decoder, file, progress=progress)
@@ -259,11 +259,11 @@ def decoders(
     json: options.Json = False,
 ) -> None:
     """List the decoders that can be benchmarked, and plug-ins that are broken."""
-    from spikesight import terminal
+    from spikesight.commands import terminal
     from spikesight.decoders import registry
 
     if chart is not None:
-        from spikesight.decoder_chart import draw_decoder_chart
+        from spikesight.gallery.decoder_chart import draw_decoder_chart
 
         if name and len(name) > 1:
             raise typer.BadParameter(
@@ -284,8 +284,8 @@ def simulate(
     units: Annotated[int | None, typer.Option(help="Number of good units instead of the preset's own.")] = None,
 ) -> None:
     """Simulate a session with known tuning, gain and couplings as an NWB file."""
+    from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.demo import save_simulation
-    from spikesight.terminal_progress import TerminalProgress
 
     with TerminalProgress() as progress:
         progress.note(f"simulating (preset {preset}, seed {seed})")
@@ -307,7 +307,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the report page of a run again, or one page of several runs."""
-    from spikesight.report import write_report
+    from spikesight.reports.report import write_report
 
     pictures = None
     if images is not None:
@@ -322,9 +322,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the simulated session and its run.")] = Path("demo"),
 ) -> None:
     """Simulate a session, decode it, and write a report: no download, under two minutes."""
-    from spikesight import terminal
+    from spikesight.commands import terminal
+    from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.demo import run_demo
-    from spikesight.terminal_progress import TerminalProgress
 
     with TerminalProgress() as progress:
         run = run_demo(out, progress)
@@ -349,7 +349,7 @@ def slurm(
     json: options.Json = False,
 ) -> None:
     """Write a SLURM batch script: a Ray cluster, and a run on it that goes on where it stopped."""
-    from spikesight import terminal
+    from spikesight.commands import terminal
     from spikesight.slurm import SlurmJob, submission, write_slurm_script
 
     job = SlurmJob(nodes, cpus, time, gpus, partition, account, memory, name, set_up or ())

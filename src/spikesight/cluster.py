@@ -20,7 +20,7 @@ from typing import Any, Final
 import joblib
 
 from spikesight.errors import ClusterError, ConfigError
-from spikesight.provenance import memory_bytes
+from spikesight.tracking.provenance import memory_bytes
 
 LOCAL: Final = "local"
 AUTO: Final = "auto"

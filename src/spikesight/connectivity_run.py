@@ -18,19 +18,19 @@ from spikesight.connectivity.spike_trains import read_trains
 from spikesight.connectivity.stability import stability
 from spikesight.connectivity_config import ConnectivityConfig
 from spikesight.connectivity_files import Q, found_edges, matrices, write_graphml, write_matrices
-from spikesight.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
-from spikesight.connectivity_report import write_connectivity_report
 from spikesight.data import http
 from spikesight.data.counts import read_counts
 from spikesight.data.location import find, identity
 from spikesight.data.periods import SPONTANEOUS, period_counts
 from spikesight.errors import ConfigError, NoUnitsError, UnitIdsError
+from spikesight.evaluation.sources import open_session
 from spikesight.places import holds_counts, without_secrets
-from spikesight.progress import Progress, Silent
-from spikesight.provenance import connectivity_digest, describe_run
+from spikesight.records.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
+from spikesight.reports.connectivity_report import write_connectivity_report
 from spikesight.schema import AREA, SPIKE_COUNTS, UNIT
-from spikesight.sources import open_session
-from spikesight.tracking import PARTS, SUMMARY, RunDirectory
+from spikesight.tracking.progress import Progress, Silent
+from spikesight.tracking.provenance import connectivity_digest, describe_run
+from spikesight.tracking.run_directory import PARTS, SUMMARY, RunDirectory
 
 BINNED: Final = "binned trials"
 

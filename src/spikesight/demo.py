@@ -8,7 +8,7 @@ from spikesight.data.nwb_write import write_session
 from spikesight.data.simulation import simulate_session, truth_path
 from spikesight.errors import OutputError
 from spikesight.experiment import run_benchmark
-from spikesight.progress import Progress
+from spikesight.tracking.progress import Progress
 
 PRESET: Final = "demo"
 SEED: Final = 0

@@ -9,31 +9,31 @@ from typing import Any, Final
 import joblib
 import xarray as xr
 
-from spikesight.benchmark import Benchmark
 from spikesight.cluster import LOCAL, connected, describe_cluster
 from spikesight.config import BenchmarkConfig
 from spikesight.data.location import check_public, find, is_streamed
 from spikesight.decoders import registry
 from spikesight.detrending import Detrending
 from spikesight.encoders import registry as encoders
-from spikesight.entrants import CHANCE, Searches, why_not_behind
-from spikesight.epochs import EPOCHS_TABLE
 from spikesight.errors import ConfigError, FileFormatError, RunDirectoryError
-from spikesight.evaluation import Problem
-from spikesight.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
+from spikesight.evaluation.benchmark import Benchmark
+from spikesight.evaluation.entrants import CHANCE, Searches, why_not_behind
+from spikesight.evaluation.fitting import FEWEST_CANDIDATES, SEARCH, SEARCHED, TUNED
+from spikesight.evaluation.folds import Problem
+from spikesight.evaluation.search_folder import SearchFolder
+from spikesight.evaluation.search_record import winners
+from spikesight.evaluation.sources import LoadedSource, load_source
 from spikesight.places import Place, is_session_id, resolved, without_secrets
-from spikesight.progress import Progress, Silent
-from spikesight.provenance import describe_run
-from spikesight.report import REPORT, write_report
-from spikesight.run_record import SESSIONS
-from spikesight.search_folder import SearchFolder
-from spikesight.search_record import winners
+from spikesight.records.run_record import SESSIONS
+from spikesight.reports.report import REPORT, write_report
 from spikesight.search_space import with_changes
 from spikesight.session_feed import READING, SessionFeed, describe_session, write_panels
-from spikesight.sources import LoadedSource, load_source
 from spikesight.splits import make_splitter
 from spikesight.tracked_run import require_wandb, tracked
-from spikesight.tracking import CHECKPOINTS, FAILURES, PREDICTIONS, RESULTS, RunDirectory
+from spikesight.tracking.epochs import EPOCHS_TABLE
+from spikesight.tracking.progress import Progress, Silent
+from spikesight.tracking.provenance import describe_run
+from spikesight.tracking.run_directory import CHECKPOINTS, FAILURES, PREDICTIONS, RESULTS, RunDirectory
 from spikesight.tuning_config import TuningConfig
 from spikesight.tuning_results import CANDIDATES
 
@@ -215,7 +215,7 @@ def _refuse_unfinished_searches(run: RunDirectory) -> None:
 
 def _searches(config: BenchmarkConfig, tell: Progress, *, resume: bool) -> Searches:
     """Make what searches constants: the same terms for every decoder."""
-    from spikesight.ray_search import RaySearch
+    from spikesight.tuning.ray_search import RaySearch
 
     settings = config.tuning or TuningConfig()
 

@@ -6,12 +6,12 @@ from typing import Any
 from spikesight.config import BenchmarkConfig
 from spikesight.data.public_source import Source
 from spikesight.data.session import Session
+from spikesight.evaluation.sources import load_source, located_source, open_session
 from spikesight.places import Place, holds_counts
-from spikesight.progress import Progress
 from spikesight.quality.session_quality import describe_counts_quality, describe_quality
+from spikesight.records.session_overview import session_card
 from spikesight.schema import AREA
-from spikesight.session_overview import session_card
-from spikesight.sources import load_source, located_source, open_session
+from spikesight.tracking.progress import Progress
 
 
 def inspect_file(

@@ -11,9 +11,9 @@ from spikesight.config import BenchmarkConfig
 from spikesight.data.location import identity
 from spikesight.data.public_source import RemoteFile
 from spikesight.errors import RunDirectoryError
-from spikesight.provenance import trials_digest
 from spikesight.schema import SPIKE_COUNTS, validate_dataset
-from spikesight.tracking import MAY_CHANGE, RunDirectory
+from spikesight.tracking.provenance import trials_digest
+from spikesight.tracking.run_directory import MAY_CHANGE, RunDirectory
 
 FOLDER: Final = "binned"
 _ENGINE: Final = "h5netcdf"

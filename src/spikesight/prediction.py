@@ -9,19 +9,19 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from spikesight.cells import DETRENDING
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.data.arrays import to_arrays
 from spikesight.data.unit_order import align_units
 from spikesight.decoders.storage import load_decoder
 from spikesight.detrending import FittedDetrending
 from spikesight.errors import DecoderError
-from spikesight.evaluation import as_problem
+from spikesight.evaluation.cells import DETRENDING
+from spikesight.evaluation.folds import as_problem
+from spikesight.evaluation.sources import load_source
 from spikesight.places import Place
-from spikesight.progress import Progress
 from spikesight.schema import START, TRIAL
-from spikesight.sources import load_source
-from spikesight.tracking import CONFIG
+from spikesight.tracking.progress import Progress
+from spikesight.tracking.run_directory import CONFIG
 
 RUN_DEPTH: Final = 2
 """A decoder lies in ``<run>/decoders/<name>``."""

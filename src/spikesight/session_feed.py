@@ -16,16 +16,16 @@ from spikesight.data.simulation import GroundTruth, truth_path
 from spikesight.decoders.on_bins import OnBins
 from spikesight.decoders.oracle import Oracle
 from spikesight.errors import ConfigError, SpikesightError
+from spikesight.evaluation.sources import LoadedSource, load_source, located_source
 from spikesight.kept_sessions import KeptSession, key_of, read_kept, write_kept
 from spikesight.places import Place, name_of
-from spikesight.progress import Progress
-from spikesight.provenance import identify_file
 from spikesight.quality.label_check import check_labels
-from spikesight.run_record import SESSIONS
+from spikesight.records.run_record import SESSIONS
+from spikesight.records.session_overview import area_rates, panels_file, raster_excerpt, session_card
 from spikesight.schema import TIME, UNIT
-from spikesight.session_overview import area_rates, panels_file, raster_excerpt, session_card
-from spikesight.sources import LoadedSource, load_source, located_source
-from spikesight.tracking import RunDirectory
+from spikesight.tracking.progress import Progress
+from spikesight.tracking.provenance import identify_file
+from spikesight.tracking.run_directory import RunDirectory
 
 NO_SPIKE_TIMES: Final = "the file holds spike counts, not spike times"
 READING: Final = "reading sessions"

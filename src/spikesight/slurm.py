@@ -15,7 +15,7 @@ import jinja2
 from spikesight.cluster import import_ray
 from spikesight.config import BenchmarkConfig, load_config
 from spikesight.errors import ConfigError, OutputError
-from spikesight.fitting import SEARCHED
+from spikesight.evaluation.fitting import SEARCHED
 
 NOTICE_SECONDS: Final = 180
 """How long before its time is over a job is told: the driver stops, Ray ends, and the job goes back into the queue."""

@@ -16,15 +16,15 @@ from spikesight.config import BenchmarkConfig
 from spikesight.errors import ConfigError
 from spikesight.figures.confusion import count_confusions, plot_confusion_matrix
 from spikesight.figures.leaderboard import plot_leaderboard
-from spikesight.leaderboard import is_competing
 from spikesight.places import name_of
-from spikesight.progress import Progress
-from spikesight.provenance import describe_run
-from spikesight.run_record import RunRecord, read_run
-from spikesight.tracking import MAY_CHANGE, RunDirectory
-from spikesight.wandb_tracking.process import stop_writers
-from spikesight.wandb_tracking.runs import WANDB, WandbRun, WandbSettings, closed_runs, missing_runs
-from spikesight.wandb_tracking.upload import Uploader, has_key, sync_command
+from spikesight.records.leaderboard import is_competing
+from spikesight.records.run_record import RunRecord, read_run
+from spikesight.tracking.progress import Progress
+from spikesight.tracking.provenance import describe_run
+from spikesight.tracking.run_directory import MAY_CHANGE, RunDirectory
+from spikesight.tracking.wandb_tracking.process import stop_writers
+from spikesight.tracking.wandb_tracking.runs import WANDB, WandbRun, WandbSettings, closed_runs, missing_runs
+from spikesight.tracking.wandb_tracking.upload import Uploader, has_key, sync_command
 
 OFF: Final = "off"
 ONLINE: Final = "online"

@@ -11,8 +11,8 @@ from spikesight.config import load_config
 from spikesight.data.simulation.truth import GroundTruth, truth_path
 from spikesight.decoders import registry
 from spikesight.demo import save_simulation
-from spikesight.evaluation import as_problem
-from spikesight.sources import load_source
+from spikesight.evaluation.folds import as_problem
+from spikesight.evaluation.sources import load_source
 from spikesight.splits import BlockKFold
 
 

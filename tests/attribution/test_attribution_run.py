@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 import spikesight
 from fitted_state import state
 from lab_counts import write_lab_counts
+from spikesight.attribution.run import rank_units, run_attribution
+from spikesight.attribution.source import RunSession, sessions_of
 from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_table
-from spikesight.attribution_run import rank_units, run_attribution
-from spikesight.attribution_source import RunSession, sessions_of
 from spikesight.cli import app
 from spikesight.errors import RunDirectoryError
-from spikesight.report_attribution import attribution_section
-from spikesight.run_record import read_run
+from spikesight.records.run_record import read_run
+from spikesight.reports.attribution import attribution_section
 
 BENCHMARK = ("--folds", "3", "--gap", "2", "--jobs", "1", "--set", "params.mlp.max_epochs=3")
 DECODERS = "fa-lda,ridge,mlp,svc-rbf"

@@ -12,8 +12,8 @@ from browser.chromium import OpenedPage
 from browser.conftest import OpenPage
 from example_connectivity import AREAS, write_connectivity
 from example_run import write_run
-from spikesight.connectivity_report import write_connectivity_report
-from spikesight.report import write_report
+from spikesight.reports.connectivity_report import write_connectivity_report
+from spikesight.reports.report import write_report
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_true_couplings_are_marked_and_counted(
                 weights[order[1000 + source], order[1000 + target]] = 0.5
             return weights, weights
 
-    monkeypatch.setattr("spikesight.connectivity_panel.GroundTruth", Truth)
+    monkeypatch.setattr("spikesight.reports.connectivity_panel.GroundTruth", Truth)
     (tmp_path / "a.nwb.truth.npz").touch()
     (run / "config.yaml").write_text(f"method: granger\nsource: {tmp_path / 'a.nwb'}\n")
     opened = open_page(write_connectivity_report(run))
@@ -262,8 +262,8 @@ def test_several_estimates_stand_on_the_page_of_a_benchmark(tmp_path: Path, open
 def test_units_that_do_not_fit_are_left_out_and_that_is_said(
     tmp_path: Path, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spikesight.connectivity_panel.MOST_PAIRS", 100)
-    monkeypatch.setattr("spikesight.connectivity_panel.FEWEST_UNITS", 10)
+    monkeypatch.setattr("spikesight.reports.connectivity_panel.MOST_PAIRS", 100)
+    monkeypatch.setattr("spikesight.reports.connectivity_panel.FEWEST_UNITS", 10)
     opened = open_page(write_connectivity_report(write_connectivity(tmp_path / "run")))
     assert "10 of 30 units can be explored here" in opened.page.locator(".absent").inner_text()
     assert told(opened).endswith("of 90 pairs")

@@ -9,7 +9,7 @@ import pytest
 from browser.conftest import OpenPage
 from browser.page_checks import ACCESSIBLE, LOW_CONTRAST
 from running_run import RunningRun
-from spikesight.serve import LiveServer
+from spikesight.reports.serve import LiveServer
 
 Serve = Callable[[Path], str]
 
@@ -18,7 +18,7 @@ Serve = Callable[[Path], str]
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serve a directory that is looked at often; return its address."""
     for name, value in {"POLL_SECONDS": 0.2, "FRESH_SECONDS": 0.0, "RENDER_SHARE": 1.0}.items():
-        monkeypatch.setattr(f"spikesight.serve.{name}", value)
+        monkeypatch.setattr(f"spikesight.reports.serve.{name}", value)
     started = []
 
     def begin(path: Path) -> str:
@@ -115,7 +115,7 @@ def test_a_run_that_was_killed_says_how_far_it_came(tmp_path: Path, open_page: O
 
 
 def test_a_server_that_has_ended_is_noticed(tmp_path: Path, open_page: OpenPage, monkeypatch) -> None:
-    monkeypatch.setattr("spikesight.serve.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("spikesight.reports.serve.POLL_SECONDS", 0.1)
     with RunningRun(tmp_path / "run") as run:
         server = LiveServer(run.path, 0)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -14,7 +14,7 @@ import yaml
 from browser.conftest import OpenPage
 from example_run import write_epochs, write_run
 from page_reading import EVIL
-from spikesight.report import write_report
+from spikesight.reports.report import write_report
 
 COLUMN = "(table, at) => [...table.tBodies[0].rows].map(row => row.cells[at].textContent.trim())"
 TITLES = "plots => plots.map(one => one.textContent)"

@@ -5,7 +5,7 @@ from pathlib import Path
 from browser.conftest import OpenPage
 from example_run import write_run
 from page_reading import EVIL
-from spikesight.report import write_report
+from spikesight.reports.report import write_report
 
 HEIGHTS = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
 

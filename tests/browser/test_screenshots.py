@@ -7,8 +7,8 @@ import pytest
 from browser.conftest import OpenPage
 from example_connectivity import write_connectivity
 from example_run import write_run
-from spikesight.connectivity_report import write_connectivity_report
-from spikesight.report import write_report
+from spikesight.reports.connectivity_report import write_connectivity_report
+from spikesight.reports.report import write_report
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from browser.conftest import OpenPage
 from candidate_table import candidates, hostile
 from example_run import write_run
 from page_reading import EVIL
-from spikesight.report import write_report
+from spikesight.reports.report import write_report
 
 HEIGHTS = "plots => plots.map(one => [one.querySelector('svg').getBoundingClientRect().height, one.clientHeight])"
 

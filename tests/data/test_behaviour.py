@@ -18,8 +18,8 @@ from spikesight.data.nwb import read_session
 from spikesight.data.presentations import select_trials
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import ConfigError, NoTrialsError, TargetNotFoundError
+from spikesight.evaluation.sources import load_source
 from spikesight.schema import BEHAVIOUR_UNITS
-from spikesight.sources import load_source
 
 BEHAVIOUR = ("running_speed", "pupil_area")
 

@@ -18,7 +18,7 @@ from spikesight.data.fetch import HDF5_SIGNATURE, NOT_VERIFIED, FetchRecord, cac
 from spikesight.data.http import Patience
 from spikesight.data.public_source import S3_PREFIX, RemoteFile, s3_url
 from spikesight.errors import OutputError, RemoteError
-from spikesight.progress import Silent
+from spikesight.tracking.progress import Silent
 
 SESSION = 715093703
 QUICK = Patience(connect=1.0, read=0.3, retries=4, first_wait=0.01, longest_wait=0.03)

@@ -27,7 +27,7 @@ from spikesight.data.session import Session
 from spikesight.data.simulation import simulate_session
 from spikesight.errors import FileFormatError, RemoteError
 from spikesight.inspection import inspect_file
-from spikesight.progress import Silent
+from spikesight.tracking.progress import Silent
 
 HURRIED = http.Patience(connect=2.0, read=0.5, retries=4, first_wait=0.01, longest_wait=0.02)
 

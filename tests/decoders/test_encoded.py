@@ -9,13 +9,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fitted_state import state
 from quick_decoders import quick as quick_decoder
-from spikesight.contenders import encoded_contender
 from spikesight.decoders import registry
 from spikesight.decoders.encoded import EncodedDecoder
 from spikesight.decoders.storage import load_decoder, save_decoder
 from spikesight.encoders import registry as encoders
 from spikesight.errors import ConfigError, DecoderError, FileFormatError
-from spikesight.evaluation import run_fold
+from spikesight.evaluation.contenders import encoded_contender
+from spikesight.evaluation.folds import run_fold
 from spikesight.statistics import chance_interval
 from test_leakage import (
     LEVEL,
@@ -28,7 +28,7 @@ from test_leakage import (
     tuned_trials,
 )
 
-from spikesight.evaluation import as_problem  # isort: skip
+from spikesight.evaluation.folds import as_problem  # isort: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of FastICA
 

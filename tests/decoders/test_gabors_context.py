@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from spikesight.benchmark import evaluate
 from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
 from spikesight.decoders.fa_lda import FactorLDA
 from spikesight.decoders.on_bins import OnBins
 from spikesight.detrending import Detrending
+from spikesight.evaluation.benchmark import evaluate
 from spikesight.metrics import chance_level
 from spikesight.splits import BlockKFold
 from spikesight.statistics import chance_interval

@@ -14,7 +14,6 @@ from spikesight.decoders.input_prior import InputPrior
 from spikesight.decoders.spatiotemporal import GAT, STGAT, STGCN, STGNN, SpatiotemporalDecoder, STTransformer
 from spikesight.decoders.storage import load_decoder, save_decoder
 from spikesight.errors import ConfigError, UnitIdsError, UnknownNameError
-from spikesight.graph_records import write_graph
 from spikesight.networks import spatiotemporal as networks
 from spikesight.networks.adjacency import DenseEdges
 from spikesight.networks.graph_module import GraphModule
@@ -23,6 +22,7 @@ from spikesight.networks.spatial import SPATIAL
 from spikesight.networks.spatiotemporal import READOUTS
 from spikesight.networks.temporal import TEMPORAL
 from spikesight.statistics import chance_interval
+from spikesight.tracking.graph_records import write_graph
 
 QUICK = {"max_epochs": 6, "learning_rate": 0.02, "batch_size": 32, "hidden_size": 16, "n_heads": 2, "unit_features": 2}
 QUICK |= {"unit_dropout": 0.1, "dropout": 0.0}

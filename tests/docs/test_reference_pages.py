@@ -74,7 +74,7 @@ def columns_of(heading: str) -> list[str]:
 
 
 def test_the_page_of_files_names_the_columns_of_a_benchmark():
-    from spikesight.evaluation import PREDICTION_COLUMNS, RESULT_COLUMNS
+    from spikesight.evaluation.folds import PREDICTION_COLUMNS, RESULT_COLUMNS
 
     assert sorted(columns_of("results.parquet")) == sorted(RESULT_COLUMNS)
     assert sorted(columns_of("predictions.parquet")) == sorted(PREDICTION_COLUMNS)

@@ -15,13 +15,13 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from spikesight import figures
-from spikesight.decoder_chart import draw_decoder_chart
 from spikesight.decoders import registry
 from spikesight.decoders.architecture import architecture_of
 from spikesight.decoders.spatiotemporal import SpatiotemporalDecoder
 from spikesight.decoders.variants import STAGES, decoder_variants
 from spikesight.errors import ConfigError, OutputError, UnknownNameError
 from spikesight.figures.flow_chart import FlowChart
+from spikesight.gallery.decoder_chart import draw_decoder_chart
 from spikesight.networks.graphs import CorrelationGraph, GivenGraph, IdentityGraph, LearnedGraph
 
 NETWORKS = ["mlp", "mlp-deep", "lstm", "gru", "transformer", "cnn"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from searched_decoder import Searched, labelled_folds
-from spikesight.ray_search import RaySearch
 from spikesight.search_space import Choice, Range, Space
+from spikesight.tuning.ray_search import RaySearch
 from spikesight.tuning_config import TuningConfig
 
 pytestmark = pytest.mark.hebo
@@ -32,8 +32,8 @@ def accuracy(config: dict[str, Any]) -> float:
 
 
 def make_searcher(seed: int = 0, at_a_time: int = 1, first: Any = (DEFAULT,)) -> Any:
-    from spikesight.hebo_search import HeboSearch
-    from spikesight.ray_tune import METRIC, ray_space
+    from spikesight.tuning.hebo_search import HeboSearch
+    from spikesight.tuning.ray_tune import METRIC, ray_space
 
     searcher = HeboSearch(METRIC, seed, first, at_a_time)
     assert searcher.set_search_properties(METRIC, "max", ray_space(SPACE))
@@ -51,7 +51,7 @@ def go_on(searcher: Any, candidates: range) -> list[dict[str, Any]]:
 @pytest.fixture
 def surrogates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the surrogates that HEBO makes from here on."""
-    import spikesight.hebo_search  # noqa: F401  (quietly)
+    import spikesight.tuning.hebo_search  # noqa: F401  (quietly)
 
     from hebo.optimizers import hebo as optimizer  # isort: skip
 
@@ -130,8 +130,8 @@ def test_so_many_candidates_as_work_at_once_are_proposed_together() -> None:
 
 def test_the_search_space_of_every_decoder_can_be_searched(surrogates: list[str]) -> None:
     from spikesight.decoders import registry
-    from spikesight.hebo_search import HeboSearch
-    from spikesight.ray_tune import METRIC, ray_space
+    from spikesight.tuning.hebo_search import HeboSearch
+    from spikesight.tuning.ray_tune import METRIC, ray_space
 
     for name in registry.names():
         space = registry.spec(name).search_space

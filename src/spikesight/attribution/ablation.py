@@ -12,7 +12,7 @@ from spikesight.attribution.permutation import permutation_importance
 from spikesight.attribution.shapley import shap_importance
 from spikesight.attribution.true_class import known_trials, log_scores, measure_of, of_true_class
 from spikesight.decoders.base import LinearDecoder
-from spikesight.fitting import inner_trials
+from spikesight.evaluation.fitting import inner_trials
 from spikesight.preprocessing import anscombe
 from spikesight.splits import Rows
 
@@ -81,7 +81,7 @@ def inner_importance(
     X, y, groups
         All trials of the session, of which only the rows ``train`` are looked at.
     train, gap, detrending
-        As of `spikesight.fitting.fit_fold`.
+        As of `spikesight.evaluation.fitting.fit_fold`.
     seed
         Of permutations.
 

@@ -13,7 +13,7 @@ from spikesight.connectivity.edges import edge_table
 from spikesight.connectivity.finished import Finished
 from spikesight.connectivity.spike_trains import SpikeTrains, read_trains, repeated_segments
 from spikesight.errors import ConfigError, NoUnitsError, PresentationsError
-from spikesight.progress import Progress, Silent
+from spikesight.tracking.progress import Progress, Silent
 
 STIMULUS: Final = ("auto", "none", "psth", "shuffle")
 SOURCE: Final = "source_unit"

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from spikesight.errors import OutputError
-from spikesight.provenance import connectivity_digest, estimator_digests, library_versions
+from spikesight.tracking.provenance import connectivity_digest, estimator_digests, library_versions
 
 
 class FinishedRows:

@@ -17,7 +17,7 @@ from spikesight.connectivity_validation.networks import Constants, constants_of,
 from spikesight.connectivity_validation.scores import Scores, matrices_of, mean_over_seeds, score
 from spikesight.connectivity_validation.simulated_network import SimulatedNetwork
 from spikesight.errors import ConfigError, UnknownNameError
-from spikesight.progress import Progress
+from spikesight.tracking.progress import Progress
 
 SCORES: Final = Scores._fields
 TERMS: Final = ("method", "network", "duration", "fraction_observed", "rate_asked")

@@ -21,7 +21,7 @@ from spikesight.data.public_source import RemoteFile, Source, locate
 from spikesight.data.repair import DamagedError, repair
 from spikesight.errors import OutputError, RemoteError
 from spikesight.places import without_secrets
-from spikesight.progress import Progress, Silent
+from spikesight.tracking.progress import Progress, Silent
 
 PATIENT: Final = http.Patience(retries=10)
 """Longer than for a question: hours of work are at stake."""

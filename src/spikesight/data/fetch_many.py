@@ -8,7 +8,7 @@ from spikesight.data import http
 from spikesight.data.fetch import PATIENT, FetchRecord, fetch
 from spikesight.data.public_source import Source
 from spikesight.errors import OutputError, RemoteError
-from spikesight.progress import Progress, Silent
+from spikesight.tracking.progress import Progress, Silent
 
 
 @dataclass(frozen=True)

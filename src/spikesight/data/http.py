@@ -17,7 +17,7 @@ import urllib3.exceptions
 from spikesight import __version__
 from spikesight.errors import RemoteError
 from spikesight.places import without_secrets
-from spikesight.progress import Progress
+from spikesight.tracking.progress import Progress
 
 WORTH_TELLING: Final = 2.0
 """Pauses that somebody who waits should hear of (s)."""

@@ -18,7 +18,7 @@ from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.data.unit_filters import UnitFilters
 from spikesight.errors import FileFormatError, brief
-from spikesight.progress import Progress
+from spikesight.tracking.progress import Progress
 
 UNKNOWN_AREAS: Final = frozenset({"", "None"})
 """What the files write where a channel lies in no structure; AllenSDK takes the same two as missing."""

@@ -20,7 +20,7 @@ from spikesight.data.ragged import Source
 from spikesight.data.remote_reader import RemoteReader, RemoteStream
 from spikesight.errors import FileFormatError, SpikesightError, brief
 from spikesight.places import without_secrets
-from spikesight.progress import Progress
+from spikesight.tracking.progress import Progress
 
 GAP_BYTES: Final = 64 * 1024
 """Bytes between the values of two units that are read and thrown away rather than asking once more."""

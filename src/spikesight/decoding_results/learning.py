@@ -11,7 +11,7 @@ def learning_curves(epochs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     epochs
-        As in ``epochs.parquet``, see `spikesight.epochs.EPOCH_COLUMNS`.
+        As in ``epochs.parquet``, see `spikesight.tracking.epochs.EPOCH_COLUMNS`.
 
     Returns
     -------

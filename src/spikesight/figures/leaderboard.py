@@ -33,7 +33,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame, ax: "Axes | None" = None) -> "Ax
     leaderboard
         Columns ``decoder``, ``selection`` ("searched", "tuned", "default" or "reference"), ``accuracy``, ``low``,
         ``high`` and ``chance``, all fractions; one row per point, as from
-        `spikesight.leaderboard.session_leaderboard`.
+        `spikesight.records.leaderboard.session_leaderboard`.
     ax
         Where to draw; a new figure if None.
 

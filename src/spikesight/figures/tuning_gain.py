@@ -23,8 +23,8 @@ def plot_tuned_against_default(leaderboard: pd.DataFrame, ax: "Axes | None" = No
     ----------
     leaderboard
         Columns ``session, decoder, selection, accuracy, low, high, chance`` (fractions), as from
-        `spikesight.leaderboard.session_leaderboard`. ``selection`` is "default", "tuned" (the best of the few preset
-        candidates) or "searched"; other rows are not drawn, nor are decoders with one of these alone.
+        `spikesight.records.leaderboard.session_leaderboard`. ``selection`` is "default", "tuned" (the best of the few
+        preset candidates) or "searched"; other rows are not drawn, nor are decoders with one of these alone.
     ax
         Where to draw; a new figure if None.
 

@@ -8,13 +8,13 @@ import xarray as xr
 
 from spikesight.data.session import Session
 from spikesight.errors import DataError
-from spikesight.progress import Progress
 from spikesight.quality.clock_check import ClockCheck
 from spikesight.quality.label_check import LabelCheck, check_labels
 from spikesight.quality.selection_counts import presentation_steps, unit_steps
 from spikesight.quality.spike_checks import check_spikes
 from spikesight.quality.stimulus_timing import stimulus_timing, timing_flags
 from spikesight.schema import START, STOP
+from spikesight.tracking.progress import Progress
 
 
 def describe_quality(session: Session, *, quick: bool = False, progress: Progress | None = None) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from spikesight.data.presentations import Trials, select_trials
 from spikesight.data.ragged import RaggedArray
 from spikesight.data.session import Session
 from spikesight.errors import NoTrialsError, TargetNotFoundError
-from spikesight.progress import Progress, Silent
 from spikesight.quality.clock_check import TOO_LITTLE, ClockCheck, check_clock, compare_probes, probe_units
 from spikesight.quality.label_check import FEWEST_TRIALS, LabelCheck, check_labels
 from spikesight.schema import UNIT
+from spikesight.tracking.progress import Progress, Silent
 
 PREFERRED: Final = ("natural_scenes", "static_gratings", "gabors")
 """Stimuli for the clocks, the most telling first; then the others by their number of presentations."""

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from spikesight.data.timeline import stretches
 from spikesight.errors import StimulusNotFoundError, TooFewRepeatsError
-from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.centres import centres_of_maps
 from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.regression import correlate_columns, fit_regression
 from spikesight.receptive_fields.significance import N_SHUFFLES, permutation_p_values
 from spikesight.schema import AREA, BLOCK, SPIKE_COUNTS, START, STOP, TIME, TRIAL, UNIT
 from spikesight.splits import BlockKFold, Rows, inner_folds
+from spikesight.tracking.progress import Progress, Silent
 
 Floats = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.errors import DataError, UnknownNameError
-from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.image_folds import ImageKFold
 from spikesight.receptive_fields.neural_images import METHODS, fit_reconstruction, fit_scaling
 from spikesight.receptive_fields.scene_trials import SceneTrials, average_rows
 from spikesight.statistics import block_bootstrap
+from spikesight.tracking.progress import Progress, Silent
 
 Floats = NDArray[np.float64]
 

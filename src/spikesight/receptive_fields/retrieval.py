@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spikesight.errors import DataError, UnknownNameError
-from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.gabor_pyramid import GaborPyramid
 from spikesight.receptive_fields.image_folds import ImageKFold, inner_image_folds
 from spikesight.receptive_fields.neural_images import fit_scaling
 from spikesight.receptive_fields.regression import fit_regression
 from spikesight.receptive_fields.scene_trials import SceneTrials, average_rows
 from spikesight.statistics import block_bootstrap
+from spikesight.tracking.progress import Progress, Silent
 
 Floats = NDArray[np.float64]
 

@@ -14,13 +14,13 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from spikesight.progress import Progress, Silent
 from spikesight.receptive_fields.centres import centres_of_maps
 from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.image_folds import ImageKFold, inner_image_folds
 from spikesight.receptive_fields.regression import FittedRegression, correlate_columns, fit_regression
 from spikesight.receptive_fields.scene_trials import SceneTrials
 from spikesight.receptive_fields.significance import N_SHUFFLES, permutation_p_values
+from spikesight.tracking.progress import Progress, Silent
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Searches for constants with Ray Tune."""
