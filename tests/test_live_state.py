@@ -202,3 +202,15 @@ def test_a_finished_run_of_before_needs_no_parts(tmp_path: Path) -> None:
     state = LiveRun(write_run(tmp_path / "run")).look()
     assert state.phase == "finished"
     assert state.page
+
+
+def test_sessions_under_way_that_share_no_decoder_have_no_mean_and_are_shown_one_by_one(tmp_path: Path) -> None:
+    with RunningRun(tmp_path / "run", n_sessions=2) as run:
+        run.describe_sessions()
+        for cell in run.cells:
+            if cell[:2] in (("session 0", "lda"), ("session 1", "fa-lda")):
+                run.finish_cell(cell)
+        record = read_partial(run.path, PartsReader(run.path))
+        assert record is not None
+        assert record.over_sessions is None
+        render(record)

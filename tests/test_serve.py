@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -172,6 +173,21 @@ def test_a_run_that_cannot_be_read_keeps_what_was_shown_and_says_why(
         state = json.loads(ask(server, "/state")[2])
         assert state["page"] == shown
         assert "config.yaml" in state["problem"]
+        assert ask(server, "/report")[0] == 200
+
+
+def test_a_run_that_was_deleted_keeps_what_was_shown_and_is_said_to_be_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spikesight.reports.serve.FRESH_SECONDS", 0)
+    path = write_run(tmp_path / "run")
+    with serving(path) as server:
+        shown = json.loads(ask(server, "/state")[2])["page"]
+        shutil.rmtree(path)
+        state = json.loads(ask(server, "/state")[2])
+        assert state["page"] == shown
+        assert "moved or deleted" in state["problem"]
+        assert state["phase"] == "finished"
         assert ask(server, "/report")[0] == 200
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import yaml
 
 from spikesight.errors import RunDirectoryError
-from spikesight.records.leaderboard import mean_leaderboard, session_leaderboard
-from spikesight.records.run_record import SESSIONS, RunRecord
+from spikesight.records.leaderboard import session_leaderboard
+from spikesight.records.run_record import SESSIONS, RunRecord, mean_of_sessions
 from spikesight.records.session_overview import panels_file
 from spikesight.tracking.run_directory import CONFIG, PARTS, PROVENANCE
 
@@ -131,7 +131,7 @@ def read_partial(path: Path, parts: PartsReader) -> RunRecord | None:
         results=results,
         predictions=predictions,
         per_session=per_session,
-        over_sessions=mean_leaderboard(per_session, predictions) if len(there) > 1 else None,
+        over_sessions=mean_of_sessions(per_session, predictions),
         cards=[card for card, name in zip(cards, ids, strict=True) if name in there],
         panels={name: _read(file) for name, file in panels.items() if file.is_file()},
         failures=[],

@@ -103,8 +103,10 @@ class LiveRun:
         Raises
         ------
         RunDirectoryError
-            If a file cannot be read.
+            If a file cannot be read, or the directory is gone.
         """
+        if not self.path.is_dir():
+            raise RunDirectoryError(f"{self.path} is not there any more: it was moved or deleted.")
         kind = self._kind()
         done = (self.path / (RESULTS if kind == "benchmark" else SUMMARY)).is_file()
         locked = is_locked(self.path)
