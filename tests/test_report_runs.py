@@ -84,6 +84,28 @@ def test_a_decoder_that_runs_gave_different_constants_is_never_averaged_over_the
         assert not pool.record.over_sessions["decoder"].str.startswith("lda").any()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"encoders": ["vae"], "encoder_params": {"vae": {"n_components": 8}}},
+        {"encoders": ["vae"], "params": {"lda": {"shrinkage": 0.5}}},
+        {"encoders": ["somewhere.else:vae"]},
+    ],
+)
+def test_a_decoder_behind_an_encoder_of_other_constants_is_never_averaged(tmp_path: Path, asked: dict) -> None:
+    runs = [write_run(tmp_path / name, session=f"of {name} {{}}") for name in ("one", "two")]
+    for run in runs:
+        for file in ("results.parquet", "predictions.parquet"):
+            table = pd.read_parquet(run / file)
+            table.assign(decoder=table["decoder"].replace("svc-linear", "vae+lda")).to_parquet(run / file, index=False)
+        _ask(run, encoders=["vae"])
+    _ask(runs[1], **asked)
+    [pool] = pool_runs([read_run(run) for run in runs])
+    assert {"vae+lda (one)", "vae+lda (two)"} <= set(pool.record.per_session["decoder"])
+    assert not pool.record.over_sessions["decoder"].str.startswith("vae").any()
+    assert "fa-lda" in set(pool.record.over_sessions["decoder"])
+
+
 def test_guessing_that_differs_between_runs_is_shown_once_and_never_competes(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
     table = pd.read_parquet(two / "predictions.parquet")

@@ -18,11 +18,10 @@ from spikesight.detrending import Detrending, FittedDetrending
 from spikesight.encoders import registry as encoders
 from spikesight.errors import ConfigError, DataError, RunDirectoryError, did_you_mean
 from spikesight.evaluation.cells import DETRENDING
-from spikesight.evaluation.contenders import BEHIND
 from spikesight.evaluation.fitting import DEFAULT, Contender, FittedFold, fit_fold, with_constants
 from spikesight.evaluation.folds import Problem, as_problem, gap_of
 from spikesight.evaluation.sources import load_source
-from spikesight.records.leaderboard import is_competing, most_thorough
+from spikesight.records.leaderboard import BEHIND, is_competing, most_thorough
 from spikesight.records.run_record import RunRecord
 from spikesight.splits import Fold, Splitter, make_splitter
 from spikesight.tracking.run_directory import CONFIG, DECODERS

@@ -1,15 +1,13 @@
 """A registered decoder as a contender of a leaderboard, alone or behind an encoder."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from spikesight.decoders import registry
 from spikesight.encoders import registry as encoders
 from spikesight.errors import ConfigError
 from spikesight.evaluation.fitting import DEFAULT, REFERENCE, SEARCHED, TUNED, Contender, Search, with_constants
-
-BEHIND: Final = "+"
-"""Between the names of an encoder and of the decoder behind it: ``vae+fa-lda``."""
+from spikesight.records.leaderboard import BEHIND
 
 
 def contender(

@@ -12,6 +12,9 @@ from spikesight.statistics import block_bootstrap, paired_difference
 SELECTIONS: Final = ("searched", "tuned", "default")
 """Ways to set a decoder's own constants, the most thorough first; references are none of them."""
 
+BEHIND: Final = "+"
+"""Between the names of an encoder and of the decoder behind it: ``vae+fa-lda``."""
+
 FEWEST_FOR_T: Final = 3
 """Sessions of a mean difference that has an interval: of two, Student's t with one degree of freedom says nothing."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spikesight.records.leaderboard import session_leaderboard
+from spikesight.records.leaderboard import BEHIND, session_leaderboard
 from spikesight.records.run_record import RunRecord, mean_of_sessions
 
 _OF_RESULTS: Final = {
@@ -194,9 +194,19 @@ def _given_other_constants(records: Sequence[RunRecord]) -> set[str]:
     for at, record in enumerate(records):
         for other in records[:at]:
             shared = {key[1] for key in _keys(record)} & {key[1] for key in _keys(other)}
-            one, two = (dict(each.config.get("params") or {}) for each in (record, other))
-            found |= {name for name in shared if (one.get(name) or {}) != (two.get(name) or {})}
+            found |= {name for name in shared if _constants(name, record) != _constants(name, other)}
     return found
+
+
+def _constants(row: str, record: RunRecord) -> tuple[Any, ...]:
+    """Return what a run gave a decoder in place of its defaults, and the encoder before it: which one, and what."""
+    encoder, behind, decoder = row.rpartition(BEHIND)
+    config = record.config
+    asked = config.get("encoders") or () if behind else ()
+    # An encoder by path is called after its class, which two paths may share.
+    own = [path for path in asked if encoder in (path, path.replace(":", ".").rpartition(".")[2])]
+    given = dict(config.get("encoder_params") or {})
+    return (config.get("params") or {}).get(decoder) or {}, [(path, given.get(path) or {}) for path in own]
 
 
 def _notes(alike: Mapping[str, set[Key]], named: Mapping[str, Mapping[str, str]], given: set[str]) -> Iterator[str]:
