@@ -87,3 +87,26 @@ def test_p_values_of_units_that_know_nothing_are_uniform(method):
         assert table[:2].max() < 0.05
         p_values.append(table.loc[2:].to_numpy())
     assert stats.kstest(np.concatenate(p_values), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("shares", [(0.25, 0.25, 0.25, 0.25), (0.7, 0.1, 0.1, 0.1)])
+def test_gradients_of_units_that_know_nothing_are_no_evidence_however_often_a_class_is_shown(shares):
+    p_values = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        labels = rng.choice(4, 240, p=shares)
+        rates = np.full((4, 1, 10), 4.0)
+        rates[:, :, :2] = rng.gamma(2.0, 2.0, (4, 1, 2))
+        counts, rows = rng.poisson(rates[labels]), []
+        for fold, test in enumerate(np.array_split(np.arange(240), 2)):
+            train = np.setdiff1d(np.arange(240), test)
+            fitted = registry.make("mlp", hidden_size=16, max_epochs=8).fit(counts[train], labels[train])
+            found = unit_rows(
+                "integrated-gradients", fitted, counts[test], labels[test], np.zeros(120), n_permutations=2, seed=0
+            )
+            key = {"session": "a", "decoder": "mlp", "method": "integrated-gradients", "fold": fold, "seed": 0}
+            rows.append(found.assign(**key, unit=np.arange(10)))
+        places = pd.DataFrame({"session": "a", "unit": np.arange(10), "area": "", "depth": np.nan})
+        p_values += unit_table(pd.concat(rows), places).set_index("unit")["p_value"].loc[range(2, 10)].tolist()
+    assert np.mean(np.array(p_values) < 0.05) < 0.11
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01

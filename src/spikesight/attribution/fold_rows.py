@@ -59,8 +59,19 @@ def unit_rows(
         return pd.DataFrame({**found, "n_draws": 0, "n_test": shap.n_trials})
     gradients = integrated_gradients(decoder, X, y)
     values = gradients.values.sum(axis=1)
-    runs = np.array_split(values, max(len(values) // RUN_LENGTH, min(MINIMUM_RUNS, len(values))))
+    # Values of a unit that tells nothing add up to 0 over classes, not over trials: one that speaks for the frequent
+    # class in every trial would seem to know the label.
+    balanced = values * _class_weights(y[gradients.rows])[:, None]
+    runs = np.array_split(balanced, max(len(values) // RUN_LENGTH, min(MINIMUM_RUNS, len(values))))
     means = np.array([run.mean(axis=0) for run in runs])
-    found = {"measure": SCORE, "importance": values.mean(axis=0), "magnitude": np.abs(values).mean(axis=0)}
-    found |= {"expected": 0.0, "deviation": means.std(axis=0, ddof=1) / np.sqrt(len(means)), "accuracy_lost": np.nan}
+    importance = values.mean(axis=0)
+    found = {"measure": SCORE, "importance": importance, "magnitude": np.abs(values).mean(axis=0)}
+    found |= {"expected": importance - balanced.mean(axis=0), "accuracy_lost": np.nan}
+    found["deviation"] = means.std(axis=0, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
     return pd.DataFrame({**found, "n_draws": len(means), "n_test": len(values)})
+
+
+def _class_weights(labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Weight trials, 1 on average, so that every class counts alike."""
+    _, code, times = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.asarray(len(labels) / (len(times) * times[code]))

@@ -8,6 +8,7 @@ import xarray as xr
 from scipy import stats
 
 from spikesight import schema
+from spikesight.attribution.fold_rows import GRADIENTS
 
 KEY: Final = ("session", "decoder", "method", "unit")
 FOLD_COLUMNS: Final = (
@@ -15,7 +16,8 @@ FOLD_COLUMNS: Final = (
     "expected", "deviation", "n_draws", "n_test",
 )  # fmt: skip
 """One row per unit, fold and seed. ``expected`` and ``deviation``: of the importance if the unit told nothing;
-``n_draws``: permutations that the deviation was measured with (0: it is exact)."""
+``n_draws``: permutations that the deviation was measured with, or runs of trials by integrated gradients (0: it is
+exact)."""
 UNIT_COLUMNS: Final = (
     *KEY, "area", "depth", "measure", "importance", "low", "high", "seed_deviation", "accuracy_lost", "magnitude",
     "p_value", "q_value", "n_folds", "n_seeds", "n_test",
@@ -32,10 +34,12 @@ def unit_table(folds: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     rather than wide. ``seed_deviation`` is the standard deviation over seeds within a fold, averaged.
 
     ``p_value`` is one-sided, of the hypothesis that the unit's values are exchangeable among the test trials of a block
-    given everything else. The importance is measured in deviations of what random orders make of it, exact for Shapley
-    values, from the permutations that were drawn otherwise (Student's t with their degrees of freedom). Test trials of
-    the folds are others each time, so that variances add up; seeds share them, so that they do not make the deviation
-    smaller. ``q_value`` controls the false discovery rate over the units of a session (Benjamini and Hochberg 1995).
+    given everything else. The importance is measured in deviations of what random orders make of it: exact for Shapley
+    values, from the permutations that were drawn for permutation importance (Student's t with their degrees of
+    freedom). Integrated gradients are tested by the spread of runs of 50 test trials, every class counting alike. Test
+    trials of the folds are others each time, so that variances add up; seeds share them, so that they make neither the
+    deviation smaller nor the runs more. ``q_value`` controls the false discovery rate over the units of a session
+    (Benjamini and Hochberg 1995).
 
     Parameters
     ----------
@@ -104,8 +108,8 @@ def _p_value(own: pd.DataFrame, weight: Any, means: Any) -> float:
     expected = by_fold["expected"].mean().to_numpy(np.float64)
     variance = (own["deviation"] ** 2).groupby(own["fold"], sort=True).mean().to_numpy(np.float64)
     draws = by_fold["n_draws"].sum().to_numpy(np.float64)
-    exact = not draws.any()
-    if not exact:  # the mean that the importance is a difference to was drawn as well
+    exact, by_runs = not draws.any(), bool((own["method"] == GRADIENTS).any())
+    if not exact and not by_runs:  # the mean that the importance is a difference to was drawn as well
         variance = variance * (1 + 1 / draws)
     total = float((weight**2) @ variance)
     reached = float(weight @ (means - expected))
@@ -115,5 +119,5 @@ def _p_value(own: pd.DataFrame, weight: Any, means: Any) -> float:
         return 1.0  # a unit that never varies
     if exact:
         return float(stats.norm.sf(reached / np.sqrt(total)))
-    freedom = float((own["n_draws"] - 1).sum())
+    freedom = float((by_fold["n_draws"].first() - 1).sum() if by_runs else (own["n_draws"] - 1).sum())
     return float(stats.t.sf(reached / np.sqrt(total), freedom)) if freedom > 0 else float("nan")
