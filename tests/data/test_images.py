@@ -169,3 +169,16 @@ def test_an_npz_of_several_stacks_without_a_known_name_is_refused(tmp_path: Path
     np.savez(tmp_path / "two.npz", first=STACK, second=STACK)
     with pytest.raises(FileFormatError, match="expected an array 'images'"):
         read_images(tmp_path / "two.npz")
+
+
+@pytest.mark.parametrize("kind", ["EPS", "BMP", "JPEG", "GIF"])
+def test_what_is_no_png_or_tiff_is_not_opened_whatever_it_is_called(tmp_path: Path, kind: str) -> None:
+    Image.new("L", (8, 6)).save(tmp_path / "scene_0.png", format=kind)
+    with pytest.raises(FileFormatError, match="expected an image"):
+        read_images(tmp_path)
+
+
+def test_colours_for_the_printer_are_as_bright_as_on_a_screen(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6), (200, 30, 30)).convert("CMYK").save(tmp_path / "scene_0.tif")
+    expected = (0.2125 * 200 + 0.7154 * 30 + 0.0721 * 30) / 255
+    np.testing.assert_allclose(read_images(tmp_path), expected, atol=0.02)

@@ -26,11 +26,15 @@ AZIMUTH: Final = "azimuth"
 ELEVATION: Final = "elevation"
 """Coordinates along column and row, degrees, where it is known how the screen was seen."""
 PICTURES: Final = (".png", ".tif", ".tiff")
+PICTURE_FORMATS: Final = ("PNG", "TIFF")
+"""What is read whatever a file is called: readers of other formats start programs (PostScript) or are seldom tested."""
 STACKS: Final = ("images", "scenes", "frames")
 """Arrays of an ``.npz`` that are looked for before any other one of three dimensions."""
 WHAT_IS_ONE: Final = (
     "a stack of images (n, height, width) in an .npy or .npz file, or a folder of numbered .png or .tif files"
 )
+_OTHER_COLOURS: Final = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+"""Modes of Pillow whose channels are not red, green and blue."""
 _LUMA: Final = np.array([0.2125, 0.7154, 0.0721], np.float32)
 """Weights of red, green and blue in grey, ITU-R BT.709."""
 _COPIES: Final = 3
@@ -171,15 +175,12 @@ def _read_picture(file: Path, n_pictures: int) -> NDArray[np.float32]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=PICTURE_FORMATS) as picture:
             _check_room((n_pictures, picture.height, picture.width, len(picture.getbands())), file)
             n_frames = int(getattr(picture, "n_frames", 1))
             if n_frames != 1:
                 raise FileFormatError(f"expected one image in {file}, got {n_frames}. Save a file of each.")
-            plain = (
-                picture.convert("RGBA" if "transparency" in picture.info else "RGB") if picture.mode == "P" else picture
-            )
-            values = np.asarray(plain)
+            values = np.asarray(picture.convert("RGB") if picture.mode in _OTHER_COLOURS else picture)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
