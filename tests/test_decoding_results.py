@@ -58,6 +58,19 @@ def test_rows_whose_folds_chose_differently_are_left_out() -> None:
     assert accuracy_against([(results, predictions)], "hidden_size").empty
 
 
+def test_a_decoder_of_which_a_fold_or_a_session_failed_is_not_compared() -> None:
+    whole, part = _run(5, 0.5, sessions=("a", "b")), _run(5, 0.9, decoder="gru", sessions=("a",))
+    run = tuple(pd.concat(tables, ignore_index=True) for tables in zip(whole, part, strict=True))
+    assert accuracy_against([run], "n_bins")["decoder"].tolist() == ["lstm"]
+
+
+def test_chance_is_the_mean_over_sessions_as_the_accuracy_is() -> None:
+    results, predictions = _run(5, 0.5, sessions=("a", "b"))
+    results["chance"] = results["session"].map({"a": 0.1, "b": 0.3})
+    results["n_test"] = results["session"].map({"a": 20, "b": 200})
+    assert accuracy_against([(results, predictions)], "n_bins")["chance"].item() == pytest.approx(0.2)
+
+
 def test_two_runs_with_the_same_number_are_refused() -> None:
     with pytest.raises(DataError, match="several with n_bins = 5 of lstm"):
         accuracy_against([_run(5), _run(5)], "n_bins")

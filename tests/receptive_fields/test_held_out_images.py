@@ -109,6 +109,12 @@ def test_chance_is_that_of_a_random_order() -> None:
     assert summary.loc["median rank", "value"] == summary.loc["median rank", "chance"] == 4
 
 
+def test_chance_of_an_even_number_of_candidates_is_the_rank_of_answers_that_say_nothing() -> None:
+    table = pd.DataFrame({"query": "mean", "frame": np.arange(20), "n_candidates": 10, "rank": 5.5})  # all tied
+    row = summarise_retrieval(table, n_resamples=50).set_index("measure").loc["median rank"]
+    assert row["value"] == row["chance"] == 5.5
+
+
 def test_energies_are_those_of_a_convolution_by_hand() -> None:
     rng = np.random.default_rng(0)
     image = rng.standard_normal((13, 17))

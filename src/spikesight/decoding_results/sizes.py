@@ -36,10 +36,10 @@ def accuracy_against(
     Returns
     -------
     pandas.DataFrame
-        Columns ``COLUMNS``, in order of ``value``. ``accuracy`` is the mean over sessions, with the interval that
-        `spikesight.statistics.WHAT_INTERVALS_COVER` describes. Decoders without such a number, and rows whose folds
-        have different ones (a search may choose so), are left out: folds with one value are other test trials than
-        those with another.
+        Columns ``COLUMNS``, in order of ``value``. ``accuracy`` and ``chance`` are means over sessions, the former with
+        the interval that `spikesight.statistics.WHAT_INTERVALS_COVER` describes. Left out are decoders without such a
+        number; rows whose folds have different ones (a search may choose so), since folds with one value are other
+        test trials than those with another; and, as in a leaderboard, decoders of which a fold or a session failed.
 
     Raises
     ------
@@ -49,9 +49,10 @@ def accuracy_against(
     rows: list[dict[str, Any]] = []
     for results, predictions in runs:
         trials = dict(iter(predictions.groupby(_POINT, sort=False)))
+        most = max(map(len, trials.values()), default=0)
         for (decoder, selection), own in results.groupby(_POINT, sort=False):
             value = _value(str(decoder), own, what)
-            if value is not None:
+            if value is not None and len(trials[decoder, selection]) == most:
                 key = {"decoder": str(decoder), "selection": str(selection), "value": value}
                 rows.append({**key, **_accuracy(own, trials[decoder, selection], seed)})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -90,11 +91,12 @@ def _accuracy(folds: pd.DataFrame, trials: pd.DataFrame, seed: int) -> dict[str,
     correct = ordered["correct"].to_numpy(bool)
     sessions = ordered["session"].astype(str)
     low, high = block_bootstrap(correct, seed=seed, sessions=sessions.to_numpy())
+    by_session = folds.groupby("session", sort=False)
     return {
         "accuracy": float(ordered.groupby("session")["correct"].mean().mean()),
         "low": low,
         "high": high,
-        "chance": float(np.average(folds["chance"], weights=folds["n_test"])),
+        "chance": float(np.mean([np.average(own["chance"], weights=own["n_test"]) for _, own in by_session])),
         "n_trials": len(ordered),
         "n_sessions": sessions.nunique(),
     }

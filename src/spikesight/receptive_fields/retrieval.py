@@ -169,7 +169,7 @@ def _median_interval(ranks: pd.DataFrame, n_resamples: int, seed: int) -> tuple[
 
 
 def _median_of_uniform(n_candidates: NDArray[np.integer]) -> float:
-    """Return the median of ranks each drawn from 1 ... n: the least rank that half of them do not exceed."""
+    """Return the median of ranks each drawn from 1 ... n; where two share it, what lies between, as of the ranks found."""
     ranks = np.arange(1, n_candidates.max() + 1)
     reached = np.minimum(ranks[:, None] / n_candidates[None, :], 1.0).mean(1)
-    return float(ranks[np.searchsorted(reached, 0.5 - 1e-12)])
+    return float(ranks[np.searchsorted(reached, [0.5 - 1e-12, 0.5 + 1e-12])].mean())
