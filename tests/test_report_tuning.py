@@ -143,8 +143,8 @@ def test_pictures_are_drawn_of_the_candidates_in_one_order(record: RunRecord, pa
     assert own["axes"][-1]["name"] == "inner accuracy"
     heads = next(axis for axis in own["axes"] if axis["name"] == "n_heads")
     assert [place is None for place in heads["position"]] == ["n_heads" not in text for text in table["params"]]
-    assert set(data["importance"]) == {"fa-lda", "svc-linear"}
-    assert data["importance"]["fa-lda"][0]["parameter"] == "learning_rate"
+    assert set(data["groups"][0]["importance"]) == {"fa-lda", "svc-linear"}
+    assert data["groups"][0]["importance"]["fa-lda"][0]["parameter"] == "learning_rate"
 
 
 def test_importance_that_is_not_known_is_none_with_its_reason(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_importance_that_is_not_known_is_none_with_its_reason(tmp_path: Path) ->
     [*rows] = importances(run)["lda"]
     assert {row["importance"] for row in rows} == {None}
     assert all("candidates with an accuracy, 20 are needed" in row["reason"] for row in rows)
-    assert "20 are needed" in str(data_of(render(run))["importance"])
+    assert "20 are needed" in str(data_of(render(run))["groups"])
 
 
 def test_decoders_beyond_the_budget_are_in_the_table_but_not_drawn(
