@@ -12,9 +12,9 @@ import xarray as xr
 
 from example_run import write_epochs, write_run
 from page_reading import EVIL, data_of, markup_of
+from spikesight.figures.confusion import similar_order
 from spikesight.records.merged_runs import against_bins, pool_runs
 from spikesight.records.run_record import read_run
-from spikesight.reports.confusion import similar_order
 from spikesight.reports.numbers import brief, count, points
 from spikesight.reports.pictures import MOST_BYTES, thumbnails
 from spikesight.reports.report import render

@@ -24,6 +24,7 @@ from spikesight.data.location import find, identity
 from spikesight.data.periods import SPONTANEOUS, period_counts
 from spikesight.errors import ConfigError, NoUnitsError, UnitIdsError
 from spikesight.evaluation.sources import open_session
+from spikesight.figures.saving import draw_png
 from spikesight.places import holds_counts, without_secrets
 from spikesight.records.connectivity_record import AREAS, EDGES, FIGURES, GRAPH, MATRIX, UNITS
 from spikesight.reports.connectivity_report import write_connectivity_report
@@ -127,7 +128,7 @@ def _write(run: RunDirectory, fitted: Any, config: ConnectivityConfig, counts: x
     found = found_edges(edges)
     run.write_file(GRAPH, lambda file: write_graphml(found, fitted.units_, file, directed=fitted.directed))
     for name, draw in _figures(fitted, edges, summary).items():
-        run.write_file(f"{FIGURES}/{name}.png", partial(_save, draw))
+        run.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw))
     run.write_json(SUMMARY, _summary(fitted, edges, config, counts, repeated))
 
 
@@ -188,14 +189,6 @@ def _figures(fitted: Any, edges: pd.DataFrame, summary: pd.DataFrame) -> dict[st
     if np.isfinite(distances(fitted.units_)).any():
         drawn["ccf"] = lambda: figures.plot_edges_in_ccf(edges, fitted.units_)
     return drawn
-
-
-def _save(draw: Callable[[], Any], file: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure = draw().figure
-    figure.savefig(file, format="png", dpi=120)
-    plt.close(figure)
 
 
 def _known(value: float) -> float | None:

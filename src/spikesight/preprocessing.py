@@ -117,6 +117,11 @@ def anscombe(counts: NDArray[Any], dtype: type[np.floating] = np.float64) -> NDA
     return np.asarray(np.sqrt(shifted, out=shifted))
 
 
+def counts_of_roots(roots: NDArray[np.floating]) -> NDArray[Any]:
+    """Return the counts whose `anscombe` is ``roots``, as a new array; 0 where there are none so small."""
+    return np.asarray(np.maximum(np.square(np.maximum(roots, 0.0)) - 0.375, 0.0))
+
+
 def standardise(rows: NDArray[np.floating], floor: float) -> tuple[Floats, Floats]:
     """Centre and scale ``rows`` in place: with thousands of units every copy counts.
 

@@ -13,7 +13,7 @@ from spikesight.attribution.shapley import shap_importance
 from spikesight.attribution.true_class import known_trials, log_scores, measure_of, of_true_class
 from spikesight.decoders.base import LinearDecoder
 from spikesight.evaluation.fitting import inner_trials
-from spikesight.preprocessing import anscombe
+from spikesight.preprocessing import anscombe, counts_of_roots
 from spikesight.splits import Rows
 
 FRACTIONS: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 0.95)
@@ -208,4 +208,4 @@ def _described(removal: Removal, n_units: int) -> dict[str, Any]:
 
 def _neutral(X_train: NDArray[Any]) -> NDArray[np.float64]:
     """Return the counts whose square roots are the means over training trials, (n_bins, n_units)."""
-    return np.asarray(np.maximum(anscombe(X_train).mean(axis=0) ** 2 - 0.375, 0.0))
+    return counts_of_roots(anscombe(X_train).mean(axis=0))

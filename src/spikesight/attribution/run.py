@@ -25,6 +25,7 @@ from spikesight.attribution.source import RunSession, chosen_decoder, sessions_o
 from spikesight.attribution.unit_table import FOLD_COLUMNS, unit_places, unit_table
 from spikesight.errors import ConfigError, UnknownNameError
 from spikesight.evaluation.fitting import FittedFold, given_to, seeded
+from spikesight.figures.saving import draw_png
 from spikesight.records.run_record import read_run
 from spikesight.tracking.progress import Progress, Silent
 from spikesight.tracking.provenance import attribution_digest, code_digest, describe_run, library_versions
@@ -246,7 +247,7 @@ def _write(
         summary["carry"] = {name: int((own["q_value"] <= Q).sum()) for name, own in by_session}
         summary["measure"] = str(table["measure"].iloc[0])
     for name, draw in _figures(asked.method, table):
-        directory.write_file(f"{FIGURES}/{name}.png", partial(_save, draw))
+        directory.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw))
     directory.write_json(SUMMARY, summary)
 
 
@@ -262,11 +263,3 @@ def _figures(method: str, table: pd.DataFrame) -> Iterator[tuple[str, Callable[[
             yield f"units-{session}", partial(figures.plot_unit_importance, own)
             if own["depth"].notna().any():
                 yield f"depth-{session}", partial(figures.plot_unit_importance, own, by="depth")
-
-
-def _save(draw: Callable[[], Any], file: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure = draw().figure
-    figure.savefig(file, format="png", dpi=120)
-    plt.close(figure)

@@ -15,14 +15,12 @@ from spikesight.decoders import registry
 from spikesight.decoders.bayes import PoissonBayes
 from spikesight.decoders.ensemble import Ensemble
 from spikesight.errors import ConfigError
-from spikesight.preprocessing import validate_trials
+from spikesight.preprocessing import counts_of_roots, validate_trials
 
 OFFSET: Final = 10.0
 """Standard deviations by which components are raised: no training trial of any size reaches below."""
 _LEAST_SCALE: Final = 0.05
 """Floor of a component's standard deviation, as a share of the largest: an empty component stays small."""
-_FIRST = 0.375
-"""What decoders add to counts before the square root."""
 
 
 def refusal(kind: type[Any], params: dict[str, Any] | None = None) -> str:
@@ -152,4 +150,4 @@ class EncodedDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _as_counts(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
         raised = (components - self.component_mean_) / self.component_scale_ + OFFSET
-        return np.asarray(np.maximum(raised, np.sqrt(_FIRST)) ** 2 - _FIRST).clip(min=0.0)
+        return counts_of_roots(raised)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, get_tags
 
 from spikesight.encoders.base import N_COMPONENTS, Encoder, Floats
 from spikesight.errors import ConfigError, brief
-from spikesight.preprocessing import FLOOR
+from spikesight.preprocessing import FLOOR, counts_of_roots
 
 
 def import_transformer(path: str) -> type[Any]:
@@ -112,7 +112,7 @@ class TransformerEncoder(Encoder):
     def _encode(self, rows: Floats) -> NDArray[Any]:
         given = rows
         if self.of_counts_:  # back from standardised square roots
-            given = np.maximum((rows * self.scale_ + self.mean_) ** 2 - 0.375, 0.0)
+            given = counts_of_roots(rows * self.scale_ + self.mean_)
         return self._checked(self.transformer_.transform(given))
 
     def _checked(self, made: Any) -> NDArray[Any]:

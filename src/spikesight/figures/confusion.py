@@ -1,7 +1,7 @@
 """Which class was taken for which."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -63,16 +63,28 @@ def order_by_similarity(confusion: xr.DataArray, responses: xr.DataArray | None 
     DataError
         If a class has no response, or one that is not finite.
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
     labels = [str(label) for label in confusion["y_true"].to_numpy()]
-    if len(labels) < 3:
-        return labels
-    distance = _confusion_distance(confusion) if responses is None else _response_distance(responses, labels)
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance, checks=False), method="average", optimal_ordering=True)
-    return [labels[at] for at in leaves_list(tree)]
+    if responses is None:
+        order = similar_order(confusion.transpose("y_true", "y_pred").to_numpy())
+    else:
+        order = _leaves(_response_distance(responses, labels))
+    return [labels[at] for at in order]
+
+
+def similar_order(counts: NDArray[Any]) -> list[int]:
+    """Order classes so that those which are taken for each other, in either direction, stand together.
+
+    Parameters
+    ----------
+    counts
+        Trials, shape (shown class, decoded class).
+
+    Returns
+    -------
+    list of int
+        Numbers of the classes, see `order_by_similarity`.
+    """
+    return _leaves(_confusion_distance(counts))
 
 
 def plot_confusion_matrix(
@@ -105,7 +117,7 @@ def plot_confusion_matrix(
         confusion = _in_order(confusion, chosen)
     short, names = short_labels(confusion["y_true"].to_numpy())
     labels = [plain(label) for label in short]
-    share = 100 * _shares(confusion)
+    share = 100 * _shares(confusion.transpose("y_true", "y_pred").to_numpy())
     ax = axes_or_new(ax, 5.8, 5.0)
     image = ax.imshow(share, cmap=sequential(), vmin=0, vmax=100, interpolation="nearest", aspect="equal")
     step = max(1, -(-len(labels) // _MOST_LABELS))
@@ -121,16 +133,28 @@ def plot_confusion_matrix(
     return ax
 
 
-def _shares(confusion: xr.DataArray) -> NDArray[np.float64]:
+def _leaves(distance: NDArray[np.float64]) -> list[int]:
+    """Return the leaves of the tree of average linkage, neighbours as near as can be."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(distance) < 3:
+        return list(range(len(distance)))
+    np.fill_diagonal(distance, 0.0)
+    tree = linkage(squareform(distance, checks=False), method="average", optimal_ordering=True)
+    return [int(at) for at in leaves_list(tree)]
+
+
+def _shares(trials: NDArray[Any]) -> NDArray[np.float64]:
     """Return the share of each shown class' trials that were decoded as each class; 0 for a class never shown."""
-    counts = confusion.transpose("y_true", "y_pred").to_numpy().astype(np.float64)
+    counts = trials.astype(np.float64)
     total = counts.sum(axis=1, keepdims=True)
     return np.asarray(np.divide(counts, total, out=np.zeros_like(counts), where=total > 0))
 
 
-def _confusion_distance(confusion: xr.DataArray) -> NDArray[np.float64]:
+def _confusion_distance(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Return 0 for the two classes that are most often taken for each other, 1 for those that never are."""
-    share = _shares(confusion)
+    share = _shares(counts)
     alike = (share + share.T) / 2
     np.fill_diagonal(alike, 0.0)
     return np.asarray(1.0 - alike / (alike.max() or 1.0))

@@ -1,6 +1,7 @@
 """A figure as a file, which is there whole or not at all."""
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,17 @@ def save_figure(drawn: "Axes | Figure | SubFigure", path: str | Path, *, dpi: fl
         temporary.unlink(missing_ok=True)
         plt.close(figure)
     return path
+
+
+def draw_png(draw: Callable[[], Any], file: Path, *, dpi: float = 120) -> None:
+    """Draw, write the figure as a PNG whatever ``file`` is called, and close it; for writers that rename it."""
+    import matplotlib.pyplot as plt
+
+    figure: Any = draw().figure
+    try:
+        figure.savefig(file, format="png", dpi=dpi)
+    finally:
+        plt.close(figure)
 
 
 def check_format(name: str) -> str:

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.errors import FileFormatError, UnitIdsError, brief
+from spikesight.receptive_fields.regression import correlate_columns
 from spikesight.schema import UNIT
 
 Floats = NDArray[np.float64]
@@ -108,13 +109,7 @@ def agreement(ours: Floats, theirs: Floats, *, n_resamples: int = 2000, seed: in
     if n < 3:
         return {"n": n, **dict.fromkeys(("r", "low", "high", "median_difference"), float("nan"))}
     drawn = np.random.default_rng(seed).integers(0, n, (n_resamples, n))
-    low, high = np.quantile(_correlate_rows(first[drawn], second[drawn]), [0.025, 0.975])
-    r = float(_correlate_rows(first[None], second[None])[0])
+    low, high = np.quantile(correlate_columns(first[drawn.T], second[drawn.T]), [0.025, 0.975])
+    r = float(correlate_columns(first[:, None], second[:, None])[0])
     difference = float(np.median(np.abs(first - second)))
     return {"n": n, "r": r, "low": float(low), "high": float(high), "median_difference": difference}
-
-
-def _correlate_rows(first: Floats, second: Floats) -> Floats:
-    a, b = (part - part.mean(1, keepdims=True) for part in (first, second))
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return np.asarray(np.divide((a * b).sum(1), norm, out=np.zeros(len(a)), where=norm > 0))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from spikesight.errors import DataError, UnknownNameError
 from spikesight.receptive_fields.image_folds import ImageKFold
 from spikesight.receptive_fields.neural_images import METHODS, fit_reconstruction, fit_scaling
+from spikesight.receptive_fields.regression import correlate_rows
 from spikesight.receptive_fields.scene_trials import SceneTrials, average_rows
 from spikesight.statistics import block_bootstrap
 from spikesight.tracking.progress import Progress, Silent
@@ -136,11 +137,11 @@ def _scores(reconstructed: Floats, images: Floats, known: Floats) -> pd.DataFram
 
     structural_similarity: Any = metrics.structural_similarity
     n, average, data_range = len(images), known.mean(0), float(np.ptp(known))
-    correlation, similarity = np.zeros((n, n)), np.zeros((n, n))
+    correlation = correlate_rows(*((stack - average).reshape(n, -1) for stack in (reconstructed, images)))
+    similarity = np.zeros((n, n))
     for guess in range(n):
         for image in range(n):
             pair = reconstructed[guess], images[image]
-            correlation[guess, image] = _correlate(pair[0] - average, pair[1] - average)
             similarity[guess, image] = structural_similarity(*pair, win_size=_WINDOW, data_range=data_range)
     others = ~np.eye(n, dtype=bool)
     return pd.DataFrame(
@@ -151,9 +152,3 @@ def _scores(reconstructed: Floats, images: Floats, known: Floats) -> pd.DataFram
             "ssim_shuffled": similarity.mean(1, where=others),
         }
     )
-
-
-def _correlate(first: Floats, second: Floats) -> float:
-    a, b = first.ravel() - first.mean(), second.ravel() - second.mean()
-    norm = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / norm if norm > 1e-12 else 0.0

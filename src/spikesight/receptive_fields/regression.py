@@ -103,6 +103,13 @@ def correlate_columns(first: Floats, second: Floats) -> Floats:
     return np.asarray(np.divide((a * b).sum(0), norm, out=np.zeros(a.shape[1]), where=norm > 1e-12))
 
 
+def correlate_rows(first: Floats, second: Floats) -> Floats:
+    """Correlate each row with each row, shape (n_first, n_second); rows without variance correlate with nothing."""
+    a, b = (part - part.mean(1, keepdims=True) for part in (first, second))
+    norm = np.sqrt((a**2).sum(1)[:, None] * (b**2).sum(1)[None, :])
+    return np.asarray(np.divide(a @ b.T, norm, out=np.zeros(norm.shape), where=norm > 1e-12))
+
+
 class _Path(NamedTuple):
     """The solutions at all strengths."""
 

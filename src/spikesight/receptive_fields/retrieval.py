@@ -15,7 +15,7 @@ from spikesight.errors import DataError, UnknownNameError
 from spikesight.receptive_fields.gabor_pyramid import GaborPyramid
 from spikesight.receptive_fields.image_folds import ImageKFold, inner_image_folds
 from spikesight.receptive_fields.neural_images import fit_scaling
-from spikesight.receptive_fields.regression import fit_regression
+from spikesight.receptive_fields.regression import correlate_rows, fit_regression
 from spikesight.receptive_fields.scene_trials import SceneTrials, average_rows
 from spikesight.statistics import block_bootstrap
 from spikesight.tracking.progress import Progress, Silent
@@ -131,24 +131,17 @@ def _fit_comparison(
     known, others = (features - mean) / scale, (candidates - mean) / scale
     if direction == "features":
         to_features = fit_regression(responses, known, folds, shared=True)
-        return lambda rows: _correlations(to_features.predict(rows), others)
+        return lambda rows: correlate_rows(to_features.predict(rows), others)
     to_responses = fit_regression(known, responses, folds)
     # Units count by how well they were predicted on inner folds, in standard deviations of their mean responses.
     weight = np.maximum(to_responses.inner_r, 0.0) / _floored(responses.std(0))
     average = responses.mean(0)
     expected = (to_responses.predict(others) - average) * weight
-    return lambda rows: _correlations((rows - average) * weight, expected)
+    return lambda rows: correlate_rows((rows - average) * weight, expected)
 
 
 def _floored(scale: Floats) -> Floats:
     return np.maximum(scale, max(_FLOOR * float(np.median(scale)), 1e-12))
-
-
-def _correlations(first: Floats, second: Floats) -> Floats:
-    """Correlate each row with each row; rows without variance correlate with nothing."""
-    a, b = (part - part.mean(1, keepdims=True) for part in (first, second))
-    norm = np.sqrt((a**2).sum(1)[:, None] * (b**2).sum(1)[None, :])
-    return np.asarray(np.divide(a @ b.T, norm, out=np.zeros(norm.shape), where=norm > 1e-12))
 
 
 def _ranks(similarity: Floats, own: NDArray[np.intp]) -> Floats:
@@ -169,7 +162,7 @@ def _median_interval(ranks: pd.DataFrame, n_resamples: int, seed: int) -> tuple[
 
 
 def _median_of_uniform(n_candidates: NDArray[np.integer]) -> float:
-    """Return the median of ranks each drawn from 1 ... n; where two share it, what lies between, as of the ranks found."""
+    """Return the median of ranks each drawn from 1 ... n; where two ranks share it, what lies between them."""
     ranks = np.arange(1, n_candidates.max() + 1)
     reached = np.minimum(ranks[:, None] / n_candidates[None, :], 1.0).mean(1)
     return float(ranks[np.searchsorted(reached, [0.5 - 1e-12, 0.5 + 1e-12])].mean())

@@ -17,6 +17,7 @@ from spikesight.data.location import identity
 from spikesight.data.simulation.truth import SUFFIX, GroundTruth, truth_path
 from spikesight.errors import ConfigError, StimulusNotFoundError
 from spikesight.evaluation.sources import LoadedSource, load_source
+from spikesight.figures.saving import draw_png
 from spikesight.places import Place, as_place, holds_counts, stem_of, without_secrets
 from spikesight.receptive_fields.gabors import X_POSITION, gabor_maps
 from spikesight.receptive_fields.published import agreement, compare_with_published, read_published
@@ -133,7 +134,7 @@ def run_receptive_fields(question: Question, progress: Progress | None = None) -
         run.write_file(MAPS, lambda file: _write_dataset(maps, file))
         run.write_table(UNITS, units.reset_index())
         for name, draw in _unit_figures(maps, units, compared).items():
-            run.write_file(f"{FIGURES}/{name}.png", partial(_save, draw))
+            run.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw, dpi=DPI))
         summary = {**_summary(maps, units, loaded, question), **compared, **found}
         run.write_json(SUMMARY, summary)
         shutil.rmtree(run.path / PARTS)
@@ -181,7 +182,7 @@ def _from_images(
         "retrieval": lambda: figures.plot_retrieval(ranks[ranks["direction"] == DIRECTIONS[0]]),
     }
     for name, draw in drawn.items():
-        run.write_file(f"{FIGURES}/{name}.png", partial(_save, draw))
+        run.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw, dpi=DPI))
     tables = {
         "reconstruction": summarise_reconstruction(made.scores, seed=question.seed),
         "retrieval": pd.concat([summarise_retrieval(own, seed=question.seed).assign(direction=name)
@@ -284,11 +285,3 @@ def _is_mapped(units: pd.DataFrame, maps: xr.Dataset) -> "pd.Series[bool]":
 def _write_dataset(dataset: xr.Dataset, file: Path) -> None:
     dataset.to_netcdf(file, engine="h5netcdf", encoding={str(name): _COMPRESSED for name in dataset.data_vars
                                                          if dataset[name].dtype.kind in "fiu"})  # fmt: skip
-
-
-def _save(draw: Callable[[], Any], file: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    figure = draw().figure
-    figure.savefig(file, format="png", dpi=DPI)
-    plt.close(figure)

@@ -4,11 +4,9 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from spikesight.data.labels import sort_labels
+from spikesight.figures.confusion import similar_order
 from spikesight.records.leaderboard import is_competing
 from spikesight.records.run_record import REFERENCE
 
@@ -56,27 +54,3 @@ def confusion_panel(predictions: pd.DataFrame, table: pd.DataFrame, n_sessions: 
     first = next((at for at, row in enumerate(rows) if row["selection"] != REFERENCE), 0)
     left_out = len(table) - len(rows)
     return {"labels": labels, "rows": rows, "first": first, "left_out": left_out, "similar": similar_order(together)}
-
-
-def similar_order(counts: NDArray[np.float64]) -> list[int]:
-    """Order classes so that those which are taken for each other stand together.
-
-    Parameters
-    ----------
-    counts
-        Trials, shape (shown class, decoded class).
-
-    Returns
-    -------
-    list of int
-        Numbers of the classes, by average-linkage clustering of how rarely two are taken for each other.
-    """
-    if len(counts) < 3:
-        return list(range(len(counts)))
-    total = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-    either = share + share.T
-    np.fill_diagonal(either, 0)
-    apart = either.max() - either
-    np.fill_diagonal(apart, 0)
-    return [int(at) for at in leaves_list(linkage(squareform(apart, checks=False), "average"))]

@@ -1,7 +1,7 @@
 """How a page writes numbers: one way for each kind, in all panels."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -35,6 +35,11 @@ def count(value: float) -> str:
 def brief(value: float | None) -> str:
     """Write a number with three digits."""
     return "-" if value is None or math.isnan(value) else f"{value:.3g}".replace("-", "\u2212")
+
+
+def rounded(values: Iterable[float]) -> list[float | None]:
+    """Keep four digits of numbers that a page draws; None where one is not finite, which JSON cannot say."""
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]
 
 
 FILTERS: Final[Mapping[str, Callable[..., object]]] = {

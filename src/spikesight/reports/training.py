@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from spikesight.decoding_results.reliability import calibration_error, reliability
+from spikesight.reports.numbers import rounded
 
 MOST_EPOCHS: Final = 150
 """Epochs of one curve; of longer ones evenly spread epochs are drawn."""
@@ -47,7 +46,7 @@ def epochs_panel(epochs: pd.DataFrame | None, session: str) -> list[dict[str, An
                 "n_fits": int(fits.ngroups),
                 "n_left": int((fits["epoch"].max() == last).sum()),
                 "epoch": [int(epoch) + 1 for epoch in kept.index],
-                **{name: _rounded(kept[name].to_numpy(float)) for name in _CURVES},
+                **{name: rounded(kept[name].to_numpy(float)) for name in _CURVES},
             }
         )
     return found
@@ -92,7 +91,3 @@ def calibration_panel(predictions: pd.DataFrame, table: pd.DataFrame) -> list[di
             }
         )  # fmt: skip
     return found
-
-
-def _rounded(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if not np.isfinite(value) else float(f"{value:.4g}") for value in values]

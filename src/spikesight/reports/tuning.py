@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from spikesight.records.run_record import RunRecord
+from spikesight.reports.numbers import rounded
 from spikesight.tuning_results import optimisation_history, parallel_coordinates, parameter_importance
 
 SEARCHED: Final = "searched"
@@ -176,8 +177,8 @@ def _drawn(table: pd.DataFrame) -> dict[str, Any]:
         axes.append(
             {
                 "name": str(parameter), "log": bool((marked["scale"] == "log").any()),
-                "at": _rounded(marked["position"]), "labels": [str(label) for label in marked["label"]],
-                "position": _rounded(own["position"]), "value": [str(value) for value in own["value"]],
+                "at": rounded(marked["position"]), "labels": [str(label) for label in marked["label"]],
+                "position": rounded(own["position"]), "value": [str(value) for value in own["value"]],
             }
         )  # fmt: skip
     return {
@@ -187,10 +188,10 @@ def _drawn(table: pd.DataFrame) -> dict[str, Any]:
         "candidate": [int(number) for number in history["candidate"]],
         "state": [_STATES.index(state) for state in history["state"]],
         "chosen": [int(flag) for flag in history["chosen"]],
-        "accuracy": _rounded(history["accuracy"]),
-        "minutes": _rounded(history["ended"] / 60),
-        "best": _rounded(history["best"]),
-        "bestWhenEnded": _rounded(history["best_when_ended"]),
+        "accuracy": rounded(history["accuracy"]),
+        "minutes": rounded(history["ended"] / 60),
+        "best": rounded(history["best"]),
+        "bestWhenEnded": rounded(history["best_when_ended"]),
         "error": [text[:120] for text in table["error"]],
         "axes": axes,
     }
@@ -201,10 +202,6 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
         {str(name): _known(value) if isinstance(value, float) else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _rounded(values: "pd.Series[Any]") -> list[float | None]:
-    return [None if not np.isfinite(value) else float(f"{value:.4g}") for value in values]
 
 
 def _known(value: Any) -> float | None:
