@@ -13,8 +13,8 @@ const leaderboards = (() => {
   function drawLeaderboard(place, rows) {
     const names = [...new Set(rows.map((row) => row.decoder))].reverse();
     const kinds = new Set(rows.map((row) => row.selection));
-    const shift = kinds.has("searched") ? { searched: 0.24, tuned: 0, default: -0.24, reference: 0 }
-      : kinds.size > 1 ? { tuned: 0.13, default: -0.13, reference: 0 } : { tuned: 0, default: 0, reference: 0 };
+    const side = kinds.has("searched") ? 0.24 : kinds.has("tuned") && kinds.has("default") ? 0.13 : 0; // rows that share a line
+    const shift = { searched: side, tuned: kinds.has("searched") ? 0 : side, default: -side, reference: 0 };
     const traces = KINDS.map(([kind, name, marker]) => {
       const own = rows.filter((row) => row.selection === kind);
       return {
