@@ -17,7 +17,7 @@ from spikesight.attribution.run import run_attribution
 
 folder = Path(tempfile.mkdtemp())
 simulation = ss.simulate_session("demo", seed=0, n_units=60)
-ss.write_session(simulation.session, folder / "session.nwb")
+file = ss.write_session(simulation.session, folder / "session.nwb")
 
 # %% [markdown]
 # ## Encoders
@@ -25,11 +25,11 @@ ss.write_session(simulation.session, folder / "session.nwb")
 
 # %%
 config = ss.BenchmarkConfig(
-    sources=(folder / "session.nwb",),
+    sources=(file,),
     decoders=("fa-lda", "logistic"),
     encoders=("pca", "factor-analysis"),
     selection=("default",),
-    n_splits=2,
+    n_splits=4,
     out=folder / "run",
 )
 run = ss.run_benchmark(config)
@@ -39,7 +39,8 @@ board[["decoder", "accuracy", "low", "high", "minus_best", "chance", "n_trials"]
 # %% [markdown]
 # ## Permutation importance
 # The counts of one unit are dealt out anew among the test trials of a block; importance is the log-probability of the
-# true class that this costs.
+# true class that this costs. The interval is over folds (and seeds, if there are several); p and q are of the
+# permutations.
 
 # %%
 found = run_attribution(run, decoder="fa-lda", seeds=1, permutations=2)
