@@ -12,6 +12,7 @@ from spikesight.records.connectivity_record import ConnectivityRecord, holds_con
 from spikesight.records.merged_runs import Pool, against_bins, different_terms, pool_runs, run_names
 from spikesight.records.run_record import RunRecord, read_run
 from spikesight.reports import connectivity_report
+from spikesight.reports.attribution import attribution_panels
 from spikesight.reports.numbers import FILTERS, rows_of
 from spikesight.reports.page import render_page, write_whole
 from spikesight.reports.pictures import thumbnails
@@ -107,6 +108,7 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
         several=len(sessions) > 1,
         sessions=sessions,
         connectivity=connectivity,
+        attributions=attribution_panels(record.path for record in given if isinstance(record, RunRecord)),
         how_importance=HOW_IMPORTANCE,
         interval_note=WHAT_INTERVALS_COVER,
         methods=_methods(pools, links),
