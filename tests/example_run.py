@@ -123,7 +123,7 @@ def _card(session: str, n_classes: int, n_trials: int, stimulus: str, area: str,
 
 
 def _panels(area: str, label: str, rng: np.random.Generator) -> dict[str, object]:
-    units = [[1000 + row, area if row < 22 else "LGd" if row < 36 else "CA1"] for row in range(40)]
+    units = [[1000 + row, area if row < 22 else "LGd" if row < 36 else "CA1", 3000.0 - 60 * row] for row in range(40)]
 
     def trial(repeat: int) -> dict[str, object]:
         row = rng.integers(0, 40, 150)

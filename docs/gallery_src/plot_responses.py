@@ -15,7 +15,7 @@ excerpt = raster_excerpt(trials())
 
 # %%
 # Spikes of one presentation, units sorted by area. Times count from the start of the presentation.
-rows = pd.DataFrame(excerpt["units"], columns=["unit", "area"])
+rows = pd.DataFrame(excerpt["units"], columns=["unit", "area", "depth"])
 shown = excerpt["classes"][0]["trials"][0]
 spikes = rows.iloc[shown["row"]].assign(time=[milliseconds / 1000 for milliseconds in shown["time"]])
 figures.plot_raster(spikes, rows=rows, stop=excerpt["stop"])

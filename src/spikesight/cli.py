@@ -297,7 +297,10 @@ def simulate(
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run directories of benchmarks or connectivity fits, on one page."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Run directories of benchmarks or connectivity fits, and folders of receptive fields, on one page.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="HTML file to write; of a single run: report.html in the run directory.")

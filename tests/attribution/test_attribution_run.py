@@ -23,7 +23,7 @@ from spikesight.cli import app
 from spikesight.data.counts import read_counts, write_counts
 from spikesight.errors import RunDirectoryError
 from spikesight.records.run_record import read_run
-from spikesight.reports.attribution import attribution_panels, attribution_section
+from spikesight.reports.attribution import attribution_section
 from spikesight.reports.report import render
 
 BENCHMARK = ("--folds", "3", "--gap", "2", "--jobs", "1", "--set", "params.mlp.max_epochs=3")
@@ -287,14 +287,6 @@ def test_a_session_whose_id_is_a_path_leads_to_no_other_folder_and_is_text_in_th
     assert "Which units carry the prediction" in page
     assert evil not in page
     assert page.count("data:image/png;base64,") == 1
-
-
-def test_a_page_holds_no_more_pictures_than_it_may(run, tmp_path, monkeypatch):
-    for name in ("one", "two"):
-        attributed(run, "--decoder", "fa-lda", "--method", "shap", "--out", tmp_path / "attribution" / name)
-    assert [len(panel["sessions"][0]["pictures"]) for panel in attribution_panels([tmp_path])] == [1, 1]
-    monkeypatch.setattr("spikesight.reports.attribution.MOST_PICTURES", 1)
-    assert [len(panel["sessions"][0]["pictures"]) for panel in attribution_panels([tmp_path])] == [1, 0]
 
 
 @pytest.mark.parametrize("method", ["shap", "ablation"])

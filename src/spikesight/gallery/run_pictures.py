@@ -125,7 +125,7 @@ def _learning(run: RunMaterial) -> Iterable[Picture]:
 def _raster(run: RunMaterial) -> Iterable[Picture]:
     def draw(session: str) -> Any:
         panel = run.panel(session, "raster")
-        units = pd.DataFrame(panel["units"], columns=["unit", "area"])
+        units = pd.DataFrame([unit[:2] for unit in panel["units"]], columns=["unit", "area"])
         parts = []
         for number, shown in enumerate(panel["classes"]):
             if not shown["trials"]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,25 +23,12 @@ _HOW: Final = {
     "ablation": "Units were dropped, ranked on training trials; what is left was asked of held-out trials.",
 }
 _ALT: Final = {
-    "units": "Importance of the most important units, with intervals",
+    "units": "Importance of every unit, by area",
     "depth": "Importance of units against their height above the tip of the probe",
     "ablation": "Accuracy without a growing share of the units",
     "areas": "Accuracy without each area, and with each area alone",
 }
 """What the figures show, in the order in which they are read."""
-MOST_PICTURES: Final = 24
-"""In a page, shared by all attributions: about 2 MB."""
-
-
-def attribution_panels(runs: Iterable[Path]) -> list[dict[str, Any]]:
-    """Describe all finished attributions in run directories; beyond ``MOST_PICTURES`` pictures are left out."""
-    found = [attribution_section(directory) for run in runs for directory in attribution_directories(run)]
-    left = MOST_PICTURES
-    for section in found:
-        for session in section["sessions"]:
-            session["pictures"] = session["pictures"][:left]
-            left -= len(session["pictures"])
-    return found
 
 
 def attribution_directories(run: Path) -> list[Path]:

@@ -12,13 +12,13 @@ from spikesight.records.connectivity_record import ConnectivityRecord, holds_con
 from spikesight.records.merged_runs import Pool, against_bins, different_terms, pool_runs, run_names
 from spikesight.records.run_record import RunRecord, read_run
 from spikesight.reports import connectivity_report
-from spikesight.reports.attribution import attribution_panels
 from spikesight.reports.numbers import FILTERS, rows_of
 from spikesight.reports.page import render_page, write_whole
 from spikesight.reports.pictures import thumbnails
 from spikesight.reports.session import drawn, session_section
 from spikesight.reports.text import headline, methods, methods_to_paste, provenance_rows
 from spikesight.reports.tuning import importances
+from spikesight.reports.unit_panels import holds_receptive_fields, unit_panels
 from spikesight.statistics import WHAT_INTERVALS_COVER
 from spikesight.tuning_results import HOW_IMPORTANCE
 
@@ -40,7 +40,8 @@ def write_report(
     Parameters
     ----------
     runs
-        Run directories that have results, of benchmarks or of connectivity estimates.
+        Run directories that have results, of benchmarks or of connectivity estimates, and folders of receptive fields
+        beside them. Attributions are found in the runs that they are of.
     out
         The file to write; None, for a single run, means ``report.html`` in the run directory.
     images
@@ -70,7 +71,13 @@ def write_report(
     path = Path(out) if out is not None else places[0] / REPORT
     if len(places) == 1 and holds_connectivity(places[0]):
         return connectivity_report.write_connectivity_report(places[0], path)
-    write_whole(path, render([_read(place) for place in places], images))
+    maps = [place for place in places if holds_receptive_fields(place)]
+    if len(maps) == len(places):
+        raise ConfigError(
+            f"expected a run of a benchmark or of connectivity, {', '.join(map(str, maps))} holds receptive fields "
+            "alone. Give a run beside it."
+        )
+    write_whole(path, render([_read(place) for place in places if place not in maps], images, maps))
     return path
 
 
@@ -78,8 +85,8 @@ def _read(place: Path) -> Record:
     return read_connectivity(place) if holds_connectivity(place) else read_run(place)
 
 
-def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = None) -> str:
-    """Return the page of one or several runs as HTML, with pictures of the frames if they are given."""
+def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = None, maps: Sequence[Path] = ()) -> str:
+    """Return the page of one or several runs as HTML, with pictures of frames and maps of units if they are given."""
     given = [records] if isinstance(records, RunRecord | ConnectivityRecord) else list(records)
     pools = pool_runs([record for record in given if isinstance(record, RunRecord)])
     links = [record for record in given if isinstance(record, ConnectivityRecord)]
@@ -108,7 +115,7 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
         several=len(sessions) > 1,
         sessions=sessions,
         connectivity=connectivity,
-        attributions=attribution_panels(record.path for record in given if isinstance(record, RunRecord)),
+        **unit_panels([record.path for record in given if isinstance(record, RunRecord)], maps),
         how_importance=HOW_IMPORTANCE,
         interval_note=WHAT_INTERVALS_COVER,
         methods=_methods(pools, links),
