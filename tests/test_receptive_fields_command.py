@@ -78,6 +78,7 @@ def test_patches_become_maps_a_table_and_figures(patches: Path, tmp_path: Path) 
     assert section["title"] == "Receptive fields"
     assert [figure["name"] for figure in section["figures"]] == ["receptive_fields", "centres", "agreement"]
     assert "4 units (67%) answer to some places more than to others" in section["sentences"][1]
+    assert "about 0 would seem to" in section["sentences"][1]
     assert len(section["units"]) == 6
     again = run(patches, *arguments)
     assert again.exit_code == 0, again.output

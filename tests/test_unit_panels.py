@@ -24,7 +24,7 @@ def add_attribution(run: Path, area: str = "VISp") -> Path:
         for unit in (1, 2, 9)
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(folder / "attribution.parquet")
-    (folder / "figures" / "units-session 0.png").write_bytes(PNG)
+    (folder / "figures" / "units-session_0.png").write_bytes(PNG)
     (folder / "summary.json").write_text(json.dumps({"decoder": "fa-lda", "method": "permutation", "seeds": 5}))
     return folder
 

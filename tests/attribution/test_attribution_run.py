@@ -15,13 +15,16 @@ from typer.testing import CliRunner
 import spikesight
 from fitted_state import state
 from lab_counts import write_lab_counts
+from page_reading import markup_of
 from spikesight.attribution.run import rank_units, run_attribution
 from spikesight.attribution.source import RunSession, sessions_of
 from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_table
 from spikesight.cli import app
+from spikesight.data.counts import read_counts, write_counts
 from spikesight.errors import RunDirectoryError
 from spikesight.records.run_record import read_run
 from spikesight.reports.attribution import attribution_section
+from spikesight.reports.report import render
 
 BENCHMARK = ("--folds", "3", "--gap", "2", "--jobs", "1", "--set", "params.mlp.max_epochs=3")
 DECODERS = "fa-lda,ridge,mlp,svc-rbf"
@@ -267,6 +270,23 @@ def test_drawn_permutations_cost_degrees_of_freedom_and_one_fold_has_no_interval
 
 
 # ---------------------------------------------------------------- for a page
+
+
+def test_a_session_whose_id_is_a_path_leads_to_no_other_folder_and_is_text_in_the_report(tmp_path):
+    write_lab_counts(tmp_path / "lab.npz", n_trials=180)
+    dataset = read_counts(tmp_path / "lab.npz")
+    evil = "../../../escaped/<b>x"
+    write_counts(dataset.assign_attrs(session_id=evil), tmp_path / "lab.nc")
+    run = tmp_path / "a" / "b" / "run"
+    done = command("benchmark", tmp_path / "lab.nc", *BENCHMARK[:-2], "--decoders", "fa-lda", "--out", run)
+    assert done.exit_code == 0, done.output
+    attributed(run, "--seeds", 1)
+    assert not list(tmp_path.rglob("escaped"))
+    assert {file.suffix for file in (run / "attribution" / "fa-lda-permutation" / "figures").iterdir()} == {".png"}
+    page = markup_of(render(read_run(run)))
+    assert "Which units carry the prediction" in page
+    assert evil not in page
+    assert page.count("data:image/png;base64,") == 1
 
 
 @pytest.mark.parametrize("method", ["shap", "ablation"])

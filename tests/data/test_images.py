@@ -1,16 +1,27 @@
 """What comes out of files of images, and what is refused."""
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from PIL import Image
 
 from spikesight.data import images as images_module
-from spikesight.data.images import images_of_simulation, read_images
+from spikesight.data.images import images_of_simulation, read_images, upright
 from spikesight.data.simulation import simulate_session, truth_path
 from spikesight.errors import FileFormatError, StimulusNotFoundError
+from spikesight.figures import plot_class_pictures, plot_scene_grid
+from spikesight.reports.pictures import thumbnails
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
 
 STACK = np.random.default_rng(0).random((5, 6, 8)).astype(np.float32)
 
@@ -182,3 +193,20 @@ def test_colours_for_the_printer_are_as_bright_as_on_a_screen(tmp_path: Path) ->
     Image.new("RGB", (8, 6), (200, 30, 30)).convert("CMYK").save(tmp_path / "scene_0.tif")
     expected = (0.2125 * 200 + 0.7154 * 30 + 0.0721 * 30) / 255
     np.testing.assert_allclose(read_images(tmp_path), expected, atol=0.02)
+
+
+def test_pictures_of_a_screen_that_is_stored_from_below_are_drawn_with_their_upper_edge_on_top() -> None:
+    stack = np.zeros((1, 12, 16), np.float32)
+    stack[:, 6:] = 1.0  # the sky is bright, and stored last
+    elevation = ("row", np.linspace(-40, 40, 12))
+    images = xr.DataArray(stack, dims=("frame", "row", "column"), coords={"frame": [3], "elevation": elevation})
+    grid = plot_scene_grid(images)
+    classes = pd.DataFrame({"label": ["3"], "accuracy": 0.5, "low": 0.4, "high": 0.6, "n": 9})
+    [below] = plot_class_pictures(classes, images).child_axes
+    for drawn in (grid.images[0].get_array(), below.images[0].get_array()):
+        assert drawn[0, 0] > drawn[-1, 0]
+    address = thumbnails(images, ["3"])["3"]
+    small = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+    assert small[0].mean() > 200 > 50 > small[-1].mean()
+    plt.close("all")
+    assert upright(images.drop_vars("elevation")).equals(images.drop_vars("elevation"))

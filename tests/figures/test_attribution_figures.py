@@ -105,3 +105,10 @@ def test_given_axes_are_drawn_into():
     assert plot_unit_importance(units(), ax) is ax
     assert plot_ablation_curves(ablation(), ax) is ax
     assert plot_area_ablation(ablation(), ax) is ax
+
+
+def test_the_labels_of_two_areas_are_inside_the_figure():
+    ax = plot_unit_importance(units().query("area != ''"))
+    ax.figure.draw_without_rendering()
+    whole, label = ax.figure.bbox, ax.xaxis.label.get_window_extent()
+    assert whole.x0 <= label.x0 < label.x1 <= whole.x1

@@ -29,7 +29,7 @@ from spikesight.figures.saving import draw_png
 from spikesight.records.run_record import read_run
 from spikesight.tracking.progress import Progress, Silent
 from spikesight.tracking.provenance import attribution_digest, code_digest, describe_run, library_versions
-from spikesight.tracking.run_directory import PARTS, RunDirectory
+from spikesight.tracking.run_directory import PARTS, RunDirectory, in_file_name
 
 
 class Asked(NamedTuple):
@@ -104,7 +104,7 @@ def run_attribution(
     name, selection = chosen_decoder(record, decoder)
     asked = Asked(method, seeds, permutations, refit)
     recorded = {"run": str(Path(run).resolve()), "decoder": name, "selection": selection, **asked._asdict()}
-    target = Path(out) if out is not None else record.path / ATTRIBUTION / f"{name}-{method}"
+    target = Path(out) if out is not None else record.path / ATTRIBUTION / f"{in_file_name(name)}-{method}"
     with RunDirectory(target, recorded) as directory:
         directory.remove(SUMMARY)
         directory.write_provenance(describe_run(int(record.config.get("seed", 0))))
@@ -171,7 +171,9 @@ def _part(session: RunSession, asked: Asked, fold: int, seed: int) -> str:
     terms = [asked.method, asked.permutations if asked.method == PERMUTATION else None]
     terms.append(asked.refit if asked.method == ABLATION else None)
     code = [code_digest(), attribution_digest(), library_versions(), dict(problem.described)]
-    return f"{problem.session}-fold{fold}-seed{seed}-{joblib.hash([trials, of_decoder, terms, code])[:12]}"
+    return (
+        f"{in_file_name(problem.session)}-fold{fold}-seed{seed}-{joblib.hash([trials, of_decoder, terms, code])[:12]}"
+    )
 
 
 def _fold_rows(session: RunSession, asked: Asked, fold: int, seed: int, fitted: FittedFold) -> pd.DataFrame:
@@ -254,7 +256,8 @@ def _write(
 def _figures(method: str, table: pd.DataFrame) -> Iterator[tuple[str, Callable[[], Any]]]:
     from spikesight import figures
 
-    for session, own in table.groupby("session", sort=False):
+    for name, own in table.groupby("session", sort=False):
+        session = in_file_name(str(name))
         if method == ABLATION:
             yield f"ablation-{session}", partial(figures.plot_ablation_curves, own)
             if (own["area"] != "").any():

@@ -113,6 +113,17 @@ def images_of_simulation(path: str | os.PathLike[str]) -> xr.DataArray:
     return images.assign_coords({ELEVATION: ("row", elevation), AZIMUTH: ("column", azimuth)})
 
 
+def upright(images: xr.DataArray) -> xr.DataArray:
+    """Return images with their uppermost row first, as pictures are drawn.
+
+    Images of a simulation are stored from the lowest elevation up; those without the coordinate ``elevation`` stay as
+    they are.
+    """
+    if ELEVATION not in images.coords or images[ELEVATION].dims != ("row",):
+        return images
+    return images.sortby(ELEVATION, ascending=False)
+
+
 def _from_npz(path: Path) -> xr.DataArray:
     arrays = read_npz(path)
     solid = [name for name, values in arrays.items() if values.ndim in (3, 4) and values.dtype.kind in "buif"]

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from spikesight.data.images import upright
 from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
 from spikesight.figures.theme import ACCENT, INK, REFERENCE, RULE, SOFT_INK, axes_or_new, plain, write_percent
@@ -104,7 +105,7 @@ def plot_class_pictures(
 
 def _by_label(images: "xr.DataArray | Mapping[Any, Any]") -> Pictures:
     if isinstance(images, xr.DataArray):
-        stack = images.transpose(FRAME, "row", "column")
+        stack = upright(images).transpose(FRAME, "row", "column")
         return dict(zip(map(str, stack[FRAME].to_numpy().tolist()), stack.to_numpy(), strict=True))
     return {str(label): np.asarray(picture) for label, picture in images.items()}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import xarray as xr
 
+from spikesight.data.images import upright
 from spikesight.errors import ConfigError, DataError
 from spikesight.figures.theme import INK, SOFT_INK, axes_or_new, plain
 
@@ -57,7 +58,7 @@ def plot_scene_grid(
         raise ConfigError(f"expected to draw at least 1 picture, got most={most}.")
     n_frames = images.sizes["frame"]
     chosen = np.unique(np.linspace(0, n_frames - 1, min(most, n_frames)).round().astype(int))
-    pictures = images.transpose("frame", "row", "column").isel(frame=chosen)
+    pictures = upright(images).transpose("frame", "row", "column").isel(frame=chosen)
     values = pictures.to_numpy().astype(float)
     height = values.shape[1] / values.shape[2]
     n_columns = max(1, min(len(values), round(math.sqrt(len(values) * 1.7 * height))))

@@ -71,7 +71,7 @@ def plot_unit_importance(units: pd.DataFrame, ax: "Axes | None" = None, *, by: s
         labels = [f"{plain(area)}\n{share[area]:.0%} of {counts[area]}" for area in areas]
         ax.set_xticks(range(len(areas)), labels, fontsize=8.5)
         ax.set_xlim(-0.6, len(areas) - 0.4)
-        ax.set_xlabel("area; filled: units that carry (q <= 0.05), and their share; bar: median")
+        ax.set_xlabel("area; bar: median\nfilled, and their share: units that carry (q <= 0.05)")
         ax.set_ylabel(meaning)
         ax.axhline(0, color=SOFT_INK, lw=0.8, zorder=0)
         ax.grid(axis="y", color=RULE, lw=0.7)

@@ -1,6 +1,5 @@
 """Every figure that a run directory has data for, as files."""
 
-import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from spikesight.gallery.run_pictures import RUN_FIGURES
 from spikesight.records.connectivity_record import holds_connectivity, read_connectivity
 from spikesight.records.run_record import read_run
 from spikesight.tracking.progress import Progress
+from spikesight.tracking.run_directory import in_file_name
 
 Makers = Mapping[str, Callable[[Any], Iterable[Picture]]]
 
@@ -81,7 +81,7 @@ def draw_run(
     pictures: dict[str, Picture] = {}
     for name in names:
         try:
-            pictures |= {"-".join([name, *map(_in_file_name, one.of)]): one for one in makers[name](record)}
+            pictures |= {"-".join([name, *map(in_file_name, one.of)]): one for one in makers[name](record)}
         except DataError as error:
             left_out[name] = str(error)
     files: list[Path] = []
@@ -110,8 +110,3 @@ def _written(picture: Picture, out: Path, stem: str, format: str) -> Path:
     if picture.animate is not None:
         return picture.animate(out / f"{stem}.gif")
     return save_figure(picture.draw(), out / f"{stem}.{format}")
-
-
-def _in_file_name(text: str) -> str:
-    """Return what a session or decoder is called, safe whatever it holds."""
-    return urllib.parse.quote(text.replace(" ", "_").replace(",", ""), safe="")[:100]

@@ -78,7 +78,8 @@ def describe_receptive_fields(summary: Mapping[str, Any]) -> list[str]:
         f"Session {summary['session_id']}, {summary['stimulus']}: {summary['n_units']:,} units, "
         f"{summary['n_trials']:,} trials{images}, seed {summary['seed']}.",
         f"{summary['n_significant']:,} units ({share:.0%}) answer to some {what} more than to others "
-        f"(p <= {summary['significance']:g}, {summary['n_shuffles']} shuffles within blocks).",
+        f"(p <= {summary['significance']:g}, {summary['n_shuffles']} shuffles within blocks; without any that does, "
+        f"about {summary['significance'] * summary['n_units']:.0f} would seem to).",
     ]
     for name, (low, middle, high) in summary["quartiles"].items():
         lines.append(
@@ -87,8 +88,8 @@ def describe_receptive_fields(summary: Mapping[str, Any]) -> list[str]:
     known = summary.get("agreement", {})
     if summary["n_images"]:
         lines.append(
-            f"One of the two maps of {summary['n_mapped']:,} units predicts held-out images better than 99 % do by "
-            "chance."
+            f"One of the two maps of {summary['n_mapped']:,} units predicts held-out images better than 99 % of maps "
+            f"do by chance; of units that no map describes, up to {0.02 * summary['n_units']:.0f} would seem so, too."
         )
     for axis in ("azimuth", "elevation") if known else ():
         found = known[axis]

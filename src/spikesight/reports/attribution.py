@@ -10,6 +10,7 @@ import pandas as pd
 from spikesight.attribution.files import ABLATION_TABLE, ATTRIBUTION, FIGURES, SUMMARY, UNITS_TABLE, Q
 from spikesight.errors import RunDirectoryError
 from spikesight.reports.page import picture
+from spikesight.tracking.run_directory import in_file_name
 
 N_SHOWN: Final = 10
 _HOW: Final = {
@@ -21,6 +22,13 @@ _HOW: Final = {
     "trial; importance is their mean.",
     "ablation": "Units were dropped, ranked on training trials; what is left was asked of held-out trials.",
 }
+_ALT: Final = {
+    "units": "Importance of every unit, by area",
+    "depth": "Importance of units against their height above the tip of the probe",
+    "ablation": "Accuracy without a growing share of the units",
+    "areas": "Accuracy without each area, and with each area alone",
+}
+"""What the figures show, in the order in which they are read."""
 
 
 def attribution_directories(run: Path) -> list[Path]:
@@ -89,8 +97,10 @@ def _curves(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _pictures(directory: Path, session: str) -> list[dict[str, str]]:
-    files = sorted((directory / FIGURES).glob(f"*-{session}.png"))
-    return [{"name": file.stem.removesuffix(f"-{session}"), "address": picture(file)} for file in files]
+    files = {name: directory / FIGURES / f"{name}-{in_file_name(session)}.png" for name in _ALT}
+    return [
+        {"name": name, "alt": _ALT[name], "address": picture(file)} for name, file in files.items() if file.is_file()
+    ]
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

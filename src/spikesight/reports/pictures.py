@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 import xarray as xr
 
+from spikesight.data.images import upright
+
 MOST_BYTES: Final = 2000
 """Of one picture, as the page holds it."""
 _WIDTHS: Final = (72, 56, 40, 28)
@@ -29,7 +31,7 @@ def thumbnails(images: xr.DataArray, labels: Iterable[str]) -> dict[str, str]:
     dict
         From label to an address that a page can hold, of at most ``MOST_BYTES``.
     """
-    own = images.transpose("frame", "row", "column")
+    own = upright(images).transpose("frame", "row", "column")
     place = {str(frame): at for at, frame in enumerate(own["frame"].to_numpy().tolist())}
     wanted = [label for label in dict.fromkeys(labels) if label in place]
     low, high = float(own.min()), float(own.max())

@@ -26,7 +26,7 @@ const leaderboards = (() => {
           color: kind === "reference" ? reference : accent,
         },
         hovertext: own.map((row) =>
-          `<b>${plain(row.decoder)}</b>, ${kind}<br>${percent(row.accuracy)}  [${percent(row.low)}, ${percent(row.high)}]` +
+          `<b>${plain(row.decoder)}</b>, ${plain(kind)}<br>${percent(row.accuracy)}  [${percent(row.low)}, ${percent(row.high)}]` +
           `<br>${whole(row.n_trials)} test trials, ${whole(row.n_units)} units<br>chance ${percent(row.chance)}`),
         hoverinfo: "text",
       };

@@ -55,8 +55,8 @@ const spikes = (() => {
     shown.forEach((own, at) => {
       const trial = own.trials[asked.repeat];
       // A row is a unit of one presentation, or a presentation of one unit.
-      const rows = one ? own.trials.map((each) => ({ times: each.units[one.at], area: one.area, name: `unit ${one.id}, ${plain(one.area)}<br>repeat ${each.repeat + 1}` }))
-        : kept.map((unit) => ({ times: trial ? trial.units[unit.at] : [], area: unit.area, name: `unit ${unit.id}, ${plain(unit.area)}` }));
+      const rows = one ? own.trials.map((each) => ({ times: each.units[one.at], area: one.area, name: `unit ${plain(one.id)}, ${plain(one.area)}<br>repeat ${each.repeat + 1}` }))
+        : kept.map((unit) => ({ times: trial ? trial.units[unit.at] : [], area: unit.area, name: `unit ${plain(unit.id)}, ${plain(unit.area)}` }));
       const traces = [...colours].map(([area, colour]) => {
         const [x, y, hovertext] = [[], [], []];
         rows.forEach((row, line) => {

@@ -19,10 +19,10 @@ const training = (() => {
 
   function drawCalibration(place, rows) {
     const traces = rows.map((row, at) => ({
-      type: "scatter", mode: "lines+markers", name: `${short(row.decoder, 20)} (${row.selection})`, x: row.levels.map((level) => level[0]), y: row.levels.map((level) => level[1]),
+      type: "scatter", mode: "lines+markers", name: `${short(row.decoder, 20)} (${plain(row.selection)})`, x: row.levels.map((level) => level[0]), y: row.levels.map((level) => level[1]),
       line: { color: palette[at % palette.length], width: 1.8, dash: DASHES[Math.floor(at / palette.length) % DASHES.length] },
       marker: { size: row.levels.map((level) => 5 + 9 * Math.sqrt(level[4] / row.n_trials)) }, hoverinfo: "text",
-      hovertext: row.levels.map(([sure, right, low, high, n]) => `<b>${plain(row.decoder)}</b> (${row.selection})<br>confidence ${percent(sure)}<br>right ${percent(right)} of ${whole(n)} trials [${percent(low)}, ${percent(high)}]`),
+      hovertext: row.levels.map(([sure, right, low, high, n]) => `<b>${plain(row.decoder)}</b> (${plain(row.selection)})<br>confidence ${percent(sure)}<br>right ${percent(right)} of ${whole(n)} trials [${percent(low)}, ${percent(high)}]`),
     }));
     draw(place, traces, {
       height: narrow() ? 460 : 480, margin: { l: 60, r: 16, t: 16, b: 60 + 20 * Math.ceil((rows.length + 1) / (narrow() ? 1 : 3)) }, hovermode: "closest", showlegend: true, legend: BELOW,
@@ -34,10 +34,10 @@ const training = (() => {
 
   function drawBins(place, rows, bins) {
     const traces = rows.map((row, at) => ({
-      type: "scatter", mode: "lines+markers", name: `${short(row.decoder, 22)} (${row.selection})`, x: bins, y: row.accuracy, connectgaps: true,
+      type: "scatter", mode: "lines+markers", name: `${short(row.decoder, 22)} (${plain(row.selection)})`, x: bins, y: row.accuracy, connectgaps: true,
       error_y: { type: "data", symmetric: false, array: row.high.map((high, point) => high - row.accuracy[point]), arrayminus: row.low.map((low, point) => row.accuracy[point] - low), width: 0, thickness: 1.5 },
       line: { color: palette[at % palette.length], width: 2, dash: DASHES[Math.floor(at / palette.length) % DASHES.length] }, marker: { size: 7 }, hoverinfo: "text",
-      hovertext: row.accuracy.map((value, point) => value === null ? "" : `<b>${plain(row.decoder)}</b> (${row.selection}), ${bins[point]} bins<br>${percent(value)} [${percent(row.low[point])}, ${percent(row.high[point])}]`),
+      hovertext: row.accuracy.map((value, point) => value === null ? "" : `<b>${plain(row.decoder)}</b> (${plain(row.selection)}), ${bins[point]} bins<br>${percent(value)} [${percent(row.low[point])}, ${percent(row.high[point])}]`),
     }));
     draw(place, traces, {
       height: 420, margin: { l: 60, r: 16, t: 16, b: 70 + 20 * Math.ceil(rows.length / (narrow() ? 1 : 3)) }, hovermode: "closest", showlegend: true, legend: BELOW,

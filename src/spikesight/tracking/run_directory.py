@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -257,3 +258,8 @@ def _flush_to_disk(path: Path) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def in_file_name(text: str) -> str:
+    """Return what a session or a decoder is called as a part of a file's name, safe whatever that holds."""
+    return urllib.parse.quote(text.replace(" ", "_").replace(",", ""), safe="+")[:100]
