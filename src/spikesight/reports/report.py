@@ -99,6 +99,7 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
     bins = against_bins(pools)
     connectivity = [connectivity_report.connectivity_section(record, len(links)) for record in links]
     overview = _overview(pools, links)
+    of_units = unit_panels([record.path for record in given if isinstance(record, RunRecord)], maps)
     own = ["tuning.js"] if any(session["tuning"] for session in sessions) else []
     own += ["connectivity_panel.js"] if links else []
     return render_page(
@@ -115,7 +116,8 @@ def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = N
         several=len(sessions) > 1,
         sessions=sessions,
         connectivity=connectivity,
-        **unit_panels([record.path for record in given if isinstance(record, RunRecord)], maps),
+        receptive_fields=of_units["receptive_fields"],
+        attributions=of_units["attributions"],
         how_importance=HOW_IMPORTANCE,
         interval_note=WHAT_INTERVALS_COVER,
         methods=_methods(pools, links),
