@@ -50,7 +50,7 @@ trials.dropped
 
 # %%
 excerpt = raster_excerpt(trials)
-rows = pd.DataFrame(excerpt["units"], columns=["unit", "area"])
+rows = pd.DataFrame(excerpt["units"], columns=["unit", "area", "depth"])
 shown = excerpt["classes"][0]["trials"][0]
 spikes = rows.iloc[shown["row"]].assign(time=[milliseconds / 1000 for milliseconds in shown["time"]])
 axes = figures.plot_raster(spikes, rows=rows, stop=excerpt["stop"])

@@ -20,6 +20,10 @@ NOT_RUN = {
     r"--preset allen|allen_0\.nwb": "takes 6 minutes and 3.6 GB",
     r"demo\.nwb --bins 5": "takes 3 to 4 minutes of search for each fold; docs/tuning.md runs smaller ones",
     r"runs/<": "names a run that a reader has",
+    r"^spikesight serve": "runs until it is stopped; tests/test_serve.py and tests/browser follow runs at work",
+    r"--compare units\.parquet": "reads recordings that may not be passed on; docs/results.md says what came out",
+    r"sessions --refresh": "reads tables of the bucket; tests/data/test_catalogue.py has a server with such",
+    r"spikesight attribution RUN": "RUN stands for one",
     r"connectivity fit FILE": "FILE stands for one",
     r"connectivity validate --json": "takes an hour; README.md runs it with --quick",
 }
