@@ -307,6 +307,8 @@ def test_report_is_written_again(tmp_path: Path) -> None:
         (("bin", "{counts}", "--out", "counts.txt"), ".nc"),
         (("bin", "{counts}", "--out", "nodir/x.nc"), "there is no folder nodir"),
         (("report", "{folder}"), "no config.yaml"),
+        (("report", "{folder}/nowhere"), "nowhere is not there. Give the --out of a"),
+        (("attribution", "{counts}"), "is a file. Give the --out of a benchmark."),
         (("simulate", "--preset", "huge", "--out", "{folder}/x.nwb"), "unknown preset 'huge'"),
         (("simulate", "--preset", "tiny", "--out", "{folder}/no/x.nwb"), "no"),
     ],

@@ -17,10 +17,12 @@ from example_run import write_run
 from lab_counts import write_lab_counts
 from servers.fault_server import FaultServer
 from spikesight.cli import app
+from spikesight.config import BenchmarkConfig
 from spikesight.data.counts import write_counts
 from spikesight.demo import save_simulation
 from spikesight.errors import OutputError, UnknownNameError
 from spikesight.gallery.session_figures import FIGURES, draw_session
+from spikesight.gallery.session_material import SessionMaterial
 
 QUICK = "probe_map,rates,bins"
 
@@ -183,3 +185,12 @@ def test_progress_counts_every_figure(session_file: Path, tmp_path: Path) -> Non
 
     draw_session(session_file, tmp_path, only=["rates", "probe_map"], progress=Heard())
     assert [step for step in heard if step[0] == "drawing"] == [("drawing", done, 2) for done in range(3)]
+
+
+def test_an_area_has_the_same_colour_in_every_figure_of_a_session(session_file: Path) -> None:
+    material = SessionMaterial(BenchmarkConfig.model_validate({"sources": (str(session_file),)}), None, None)
+    lines = FIGURES["psth_areas"](material).lines
+    of_rates = {line.get_label().split(" (")[0]: line.get_color() for line in lines}
+    labels = {text.get_text(): text.get_color() for text in FIGURES["raster_units"](material).texts}
+    assert len(of_rates) > 2
+    assert of_rates == {area: labels[area] for area in of_rates}

@@ -117,7 +117,7 @@ def test_panels_of_networks_and_calibration_without_data_say_why(tmp_path: Path)
     page = render(read_run(write_run(tmp_path / "run")))
     assert "Loss and accuracy per epoch left out: no decoder of this session was trained in epochs." in page
     assert "Calibration left out: no decoder of this session gave probabilities." in page
-    assert "Pictures of the classes left out: give the images with --images." in page
+    assert "Pictures of the classes left out: write this page again with `spikesight report RUN --images" in page
 
 
 def test_a_run_with_networks_shows_their_curves_and_hostile_names_as_text(tmp_path: Path) -> None:

@@ -136,6 +136,11 @@ def test_runs_that_were_asked_something_else_are_not_pooled_and_the_page_says_so
     assert [session["name"] for session in data_of(page)["sessions"]] == ["session 0 (one)", "session 0 (two)"]
 
 
+def test_a_run_that_was_not_asked_for_areas_has_all_of_them(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one"), _ask(write_run(tmp_path / "two"), areas=["VISp"])
+    assert different_terms(pool_runs([read_run(one), read_run(two)])) == [("areas", ["all", "VISp"])]
+
+
 def test_runs_of_one_session_with_other_test_trials_are_not_pooled(tmp_path: Path) -> None:
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two", n_trials=240)
     pools = pool_runs([read_run(one), read_run(two)])

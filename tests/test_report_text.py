@@ -8,6 +8,7 @@ import pytest
 
 from example_run import write_run
 from spikesight.commands.terminal import leaderboard_tables
+from spikesight.records.leaderboard import is_competing
 from spikesight.records.run_record import RunRecord, read_run
 from spikesight.reports.text import headline, methods
 
@@ -40,6 +41,20 @@ def test_block_kfold_of_several_blocks_says_where_the_gap_ends(record: RunRecord
 
 def test_folds_without_a_gap_say_so(record: RunRecord) -> None:
     assert "(block-kfold, 2 folds), without a gap." in _text(record, gap=0)
+
+
+def test_the_answer_says_what_its_fits_had_not_seen_and_what_flatters_it(record: RunRecord) -> None:
+    trust = headline(record)["trust"]
+    assert "by a fit that had seen neither it nor up to 10 trials beside it." in trust
+    n_rows = int(is_competing(record.per_session).sum())
+    assert f"Best of {n_rows} rows, picked by these very trials, which flatters it slightly." in trust
+    without = headline(replace(record, results=record.results.assign(gap=0)))["trust"]
+    assert "had not seen it; the trials right beside it may have been in training." in without
+
+
+def test_a_single_row_is_not_called_the_best_of_several(record: RunRecord) -> None:
+    alone = record.per_session[is_competing(record.per_session)].head(1)
+    assert "Best of" not in headline(replace(record, per_session=alone))["trust"]
 
 
 def test_repeat_kfold_says_that_neighbours_in_time_were_trained_on(record: RunRecord) -> None:

@@ -1,5 +1,7 @@
 """Every figure that a run has data for, as files, and a reason for each that it has none for."""
 
+import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,26 @@ def test_every_figure_that_a_benchmark_has_data_for_is_written(tmp_path: Path) -
     assert "session 0.nwb" in left_out["wrong_trials"]
     assert "probabilities" in left_out["reliability"]
     assert plt.get_fignums() == []  # all closed
+
+
+def test_a_raster_of_a_run_shows_so_few_presentations_that_their_names_stand_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "run")
+    [file] = (run / "panels").glob("*")
+    panels = json.loads(file.read_text())
+    shown = panels["raster"]["classes"]
+    panels["raster"]["classes"] = [{**shown[at % 4], "label": str(at)} for at in range(12)]
+    file.write_text(json.dumps(panels))
+    drawn = []
+    monkeypatch.setattr("spikesight.gallery.run_figures.save_figure", lambda ax, path: drawn.append(ax) or path)
+    draw_run(run, tmp_path / "out", only=["raster"])
+    figure = drawn[0].figure
+    figure.draw_without_rendering()
+    names = [text for text in drawn[0].texts if text.get_text().startswith("class ")]
+    assert [name.get_text() for name in names] == ["class 0", "class 4", "class 7", "class 11"]
+    ends = [name.get_window_extent() for name in names]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(ends))
 
 
 def test_a_run_without_searches_graphs_and_panels_says_so(tmp_path: Path) -> None:

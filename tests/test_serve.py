@@ -220,7 +220,7 @@ def test_what_is_no_port_is_refused(tmp_path: Path, port: int) -> None:
 
 
 def test_what_is_no_run_is_refused_before_anything_listens(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match="there is none"):
+    with pytest.raises(RunDirectoryError, match="is not there"):
         LiveServer(tmp_path / "none", 0)
 
 

@@ -46,3 +46,24 @@ def test_a_window_made_as_narrow_as_a_phone_neither_scrolls_sideways_nor_overlap
     assert opened.width_of_content() <= 380
     assert all(drawn <= room + 1 for drawn, room in page.eval_on_selector_all(".js-plotly-plot", HEIGHTS))
     opened.assert_quiet()
+
+
+def test_a_printed_page_has_margins_and_keeps_headings_and_choices_with_their_charts(
+    tmp_path: Path, open_page: OpenPage
+) -> None:
+    opened = open_page(write_report(write_run(tmp_path / "run")))
+    page = opened.page
+    page.emulate_media(media="print")
+    breaks = "places => places.map(one => getComputedStyle(one).breakAfter)"
+    assert set(page.eval_on_selector_all("main h2, main h3, main h2 + p, main .control", breaks)) == {"avoid"}
+    rules = "Array.from(document.styleSheets[0].cssRules).filter(one => one instanceof CSSPageRule)"
+    assert page.evaluate(f"{rules}.map(one => one.style.margin)") == ["14mm"]
+
+
+def test_the_first_screen_says_whether_the_answer_can_be_trusted(tmp_path: Path, open_page: OpenPage) -> None:
+    opened = open_page(write_report(write_run(tmp_path / "run")))
+    link = opened.page.get_by_role("link", name="How these numbers were found")
+    assert link.bounding_box()["y"] < 700
+    link.click()
+    assert opened.page.evaluate("document.getElementById('methods').getBoundingClientRect().top") < 450
+    opened.assert_quiet()

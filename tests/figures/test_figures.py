@@ -137,7 +137,7 @@ def test_plot_area_rates_draws_one_line_per_area_with_units_on_the_axes() -> Non
     assert [line.get_label() for line in ax.lines] == ["VISp (10)", "CA1 (3)"]
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [5, 15])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [4, 6])
-    assert ax.get_ylabel() == "mean rate (spikes/s)"
+    assert ax.get_ylabel() == "mean rate per unit (spikes/s)\nband: 95 % interval over trials"
     assert "(ms)" in ax.get_xlabel()
 
 

@@ -258,6 +258,11 @@ def test_plot_psth_draws_a_line_and_a_band_for_each_class() -> None:
     bands = [band.get_paths()[0].get_extents() for band in ax.collections]
     assert [(band.y0, band.y1) for band in bands] == [(0.5, 2.5), (0.5, 2.5)]
     assert legend(ax) == ["a (3 trials)", "b (3 trials)"]
+    assert "95 % interval" in ax.get_ylabel()
+
+
+def test_plot_psth_names_the_probability_of_its_band() -> None:
+    assert "90 % interval" in figures.plot_psth(_histogram(), level=0.9).get_ylabel()
 
 
 def test_plot_psth_refuses_more_lines_than_can_be_told_apart() -> None:

@@ -17,7 +17,9 @@ _MOST_ABOVE: Final = 2.0
 _DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 
 
-def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | None = None) -> "Axes":
+def plot_psth(
+    table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | None = None, level: float = 0.95
+) -> "Axes":
     """Draw the mean rate and its interval for each class and area: a colour per class, a dash per area.
 
     Where there is one class only, the colours tell the areas.
@@ -31,6 +33,8 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
         Where to draw; a new figure if None.
     stop
         End of the presentation (s), shaded from 0; not drawn if None.
+    level
+        Probability of the interval, as it was given to `spikesight.exploration.psth`: the axis names it.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def plot_psth(table: pd.DataFrame, ax: "Axes | None" = None, *, stop: float | No
     ax.set_ylim(0, max(min(float(table["high"].max()), _MOST_ABOVE * highest), 1.05 * highest) or None)
     ax.margins(x=0)
     ax.set_xlabel("time from the start of the presentation (ms)")
-    ax.set_ylabel("mean rate per unit (spikes/s)\nband: interval over trials")
+    ax.set_ylabel(f"mean rate per unit (spikes/s)\nband: {100 * level:g} % interval over trials")
     title = "area" if coloured == "area" else "class" if n_dashed == 1 else "class, area"
     title = f"{title}: {plain(columns)}" if columns else title
     if n_dashed == 1:

@@ -16,8 +16,8 @@ def plot_area_rates(rates: pd.DataFrame, ax: "Axes | None" = None, *, stop: floa
     Parameters
     ----------
     rates
-        Columns ``area``, ``time`` (centre of a bin, s from the start of the presentation), ``mean``, ``low`` and
-        ``high`` (spikes/s), and ``n_units``.
+        Columns ``area``, ``time`` (centre of a bin, s from the start of the presentation), ``mean`` and its
+        95 % interval, ``low`` to ``high`` (spikes/s), and ``n_units``.
     ax
         Where to draw; a new figure if None.
     stop
@@ -45,6 +45,6 @@ def plot_area_rates(rates: pd.DataFrame, ax: "Axes | None" = None, *, stop: floa
     ax.set_ylim(0, None)
     ax.margins(x=0)
     ax.set_xlabel("time from the start of the presentation (ms)")
-    ax.set_ylabel("mean rate (spikes/s)")
+    ax.set_ylabel("mean rate per unit (spikes/s)\nband: 95 % interval over trials")
     ax.legend(title="area (units)", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax

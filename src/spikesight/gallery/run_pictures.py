@@ -27,6 +27,8 @@ START_AGREES: Final = 0.1
 """Correlation of a learned graph between folds below which it has hardly left the random numbers it began with."""
 MOST_TRIALS: Final = 1500
 """Trials of a session that are placed by t-SNE."""
+MOST_RASTERS: Final = 4
+"""Presentations side by side in one raster: of more, names and ticks lie over each other."""
 
 
 def _leaderboard(run: RunMaterial) -> Iterable[Picture]:
@@ -127,9 +129,11 @@ def _raster(run: RunMaterial) -> Iterable[Picture]:
         panel = run.panel(session, "raster")
         units = pd.DataFrame([unit[:2] for unit in panel["units"]], columns=["unit", "area"])
         parts = []
-        for number, shown in enumerate(panel["classes"]):
-            if not shown["trials"]:
-                continue
+        with_trials = [shown for shown in panel["classes"] if shown["trials"]]
+        places = np.unique(
+            np.linspace(0, len(with_trials) - 1, min(MOST_RASTERS, len(with_trials))).round().astype(int)
+        )
+        for number, shown in enumerate(with_trials[place] for place in places):
             first = shown["trials"][0]
             rows = units.iloc[first["row"]].reset_index(drop=True)
             at = {"time": np.array(first["time"]) / 1000, "trial": number, "target": str(shown["label"])}

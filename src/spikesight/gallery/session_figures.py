@@ -159,7 +159,7 @@ def _raster_trials(material: SessionMaterial) -> Any:
 
 def _psth_areas(material: SessionMaterial) -> Any:
     areas = material.trials.session.units[AREA].astype(str)
-    most = [area or "not given" for area in areas.value_counts().head(MOST_AREAS).index]
+    most = sorted(area or "not given" for area in areas.value_counts().head(MOST_AREAS).index)
     table = exploration.psth(material.trials, bin_size=_short_bin(material), per_class=False, areas=most)
     return figures.plot_psth(table, stop=_duration(material))
 

@@ -21,6 +21,8 @@ _OF_CONFIG: Final = {
     "probe_invalid": "invalid times of a probe", "n_splits": "folds", "seed": "seed",
 }  # fmt: skip
 _SEARCH: Final = "search for constants"
+_UNSET: Final = {"areas": "all"}
+"""What it means that a run was not asked for it, where that is known."""
 _TRIALS: Final = "test trials of the same session"
 _SHARED: Final = ("chance", "oracle")
 """References that mean the same whichever run they come from: the first run's are shown."""
@@ -98,7 +100,7 @@ def different_terms(pools: Sequence[Pool]) -> list[tuple[str, list[str]]]:
     for name in terms[0]:
         values = [own[name] for own in terms]
         if len({json.dumps(value, sort_keys=True, default=str) for value in values}) > 1:
-            rows.append((name, [_plain(value) for value in values]))
+            rows.append((name, [_UNSET.get(name, "not given") if value is None else _plain(value) for value in values]))
     return rows or [(_TRIALS, ["not those of the others"] * len(pools))]
 
 

@@ -71,7 +71,8 @@ def read_run(path: str | Path) -> RunRecord:
     """
     path = Path(path)
     if not (path / CONFIG).is_file():
-        raise RunDirectoryError(f"expected a run directory, {path} has no {CONFIG}. Give the directory of a benchmark.")
+        came = f"{path} has no {CONFIG}" if path.is_dir() else f"{path} is {'a file' if path.exists() else 'not there'}"
+        raise RunDirectoryError(f"expected a run directory, {came}. Give the --out of a benchmark.")
     if not (path / RESULTS).is_file():
         raise RunDirectoryError(f"{path} has no {RESULTS} yet: the benchmark was stopped. Start it again to finish it.")
     config = _read(path / CONFIG)

@@ -87,7 +87,8 @@ class LiveRun:
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise RunDirectoryError(f"expected a run directory, there is none at {path}. Give the --out of a run.")
+            came = f"{path} is {'a file' if path.exists() else 'not there'}"
+            raise RunDirectoryError(f"expected a run directory, {came}. Give the --out of a run, or make it first.")
         others = [one.name for one in path.iterdir() if one.name not in (LOCK, PARTS) and one.suffix != ".tmp"]
         if others and not (path / CONFIG).is_file():
             raise RunDirectoryError(

@@ -58,7 +58,13 @@ def session_section(
     """
     frames = str(card["target"]) == "frame"
     pictured = pictures and frames
-    pictures_left_out = "classes are not frames" if pictures else "give the images with --images" if frames else ""
+    pictures_left_out = (
+        "classes are not frames"
+        if pictures
+        else "write this page again with `spikesight report RUN --images IMAGES`"
+        if frames
+        else ""
+    )
     session = str(card["session_id"])
     table = record.per_session[record.per_session["session"].astype(str) == session]
     panels = record.panels.get(session, {})

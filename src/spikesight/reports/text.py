@@ -22,16 +22,17 @@ def headline(record: RunRecord) -> dict[str, str]:
     Returns
     -------
     dict
-        Plain text. ``question``, ``data`` and ``chance`` are sentences. ``value`` (an accuracy), ``share``, ``decoder``
-        and ``how`` make one together; they are "" if only references were run.
+        Plain text. ``question``, ``data`` and ``chance`` are sentences; ``trust`` says what a test trial's fit had not
+        seen, and what flatters the answer. ``value`` (an accuracy), ``share``, ``decoder`` and ``how`` make one
+        together; they are "" if only references were run.
     """
     card = record.cards[0]
     target = " and ".join(str(card["target"] or "class").split(", "))
     question = f"Which {target} of {card['stimulus'] or 'the stimulus'} was shown?"
     table = record.per_session if record.over_sessions is None else record.over_sessions
     guessing = f"Chance, the share of the most frequent class, is {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
-    sentences = {"question": question, "data": _data(record), "chance": guessing}
     ranked = table[is_competing(table)]
+    sentences = {"question": question, "data": _data(record), "chance": guessing, "trust": _trust(record, len(ranked))}
     if ranked.empty:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
     best = ranked.iloc[0]
@@ -267,6 +268,18 @@ def _oracle(table: pd.DataFrame) -> str:
     if oracle.empty:
         return ""
     return f" The oracle, which knows how the session was simulated, reaches {_percent(oracle['accuracy'].iloc[0])}."
+
+
+def _trust(record: RunRecord, n_rows: int) -> str:
+    """Say in short what the fit behind a test trial had not seen, and that the best row was picked afterwards."""
+    gap = int(record.results["gap"].iloc[0])
+    apart = (
+        f"had seen neither it nor up to {gap} trials beside it."
+        if gap
+        else "had not seen it; the trials right beside it may have been in training."
+    )
+    picked = f" Best of {n_rows} rows, picked by these very trials, which flatters it slightly." if n_rows > 1 else ""
+    return f"Every test trial was decoded by a fit that {apart}{picked}"
 
 
 def _percent(fraction: float) -> str:
