@@ -22,7 +22,7 @@ NOT_RUN = {
     r"runs/<": "names a run that a reader has",
     r"^spikesight serve": "runs until it is stopped; tests/test_serve.py and tests/browser follow runs at work",
     r"--compare units\.parquet": "reads recordings that may not be passed on; docs/results.md says what came out",
-    r"--images natural_scenes/": "reads the pictures of the scenes, which are published elsewhere; the next line has simulated ones",
+    r"--images natural_scenes/": "reads pictures that are published elsewhere; the next command has simulated ones",
     r"sessions --refresh": "reads tables of the bucket; tests/data/test_catalogue.py has a server with such",
     r"spikesight attribution RUN": "RUN stands for one",
     r"connectivity fit FILE": "FILE stands for one",
