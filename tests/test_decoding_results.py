@@ -6,13 +6,13 @@ import pytest
 
 from spikesight.decoding_results import (
     accuracy_against,
-    calibration_error,
     class_accuracy,
     learning_curves,
     reliability,
 )
 from spikesight.decoding_results.proportions import wilson_interval
 from spikesight.errors import ConfigError, DataError
+from spikesight.metrics import calibration_error
 
 
 def _run(

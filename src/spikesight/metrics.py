@@ -165,3 +165,19 @@ def _columns(scores: ArrayLike, n_trials: int, n_classes: int) -> NDArray[np.flo
     if np.isnan(table).any():
         raise DecoderError(f"expected scores without NaN; {np.isnan(table).any(axis=1).sum()} of {n_trials} rows have.")
     return table
+
+
+def calibration_error(table: pd.DataFrame) -> float:
+    """Return the expected calibration error: the mean gap of confidence and accuracy over bins, weighted by trials.
+
+    Parameters
+    ----------
+    table
+        As from `spikesight.decoding_results.reliability`, of one decoder and selection.
+
+    References
+    ----------
+    Naeini, Cooper and Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian binning", AAAI.
+    """
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float(np.average(gap, weights=table["n"])) if len(table) else float("nan")

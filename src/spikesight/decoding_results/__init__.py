@@ -5,7 +5,7 @@ Accuracies here are those of test trials, unless a name says otherwise.
 
 from spikesight.decoding_results.classes import class_accuracy
 from spikesight.decoding_results.learning import learning_curves
-from spikesight.decoding_results.reliability import calibration_error, reliability
+from spikesight.decoding_results.reliability import reliability
 from spikesight.decoding_results.sizes import accuracy_against
 
-__all__ = ["accuracy_against", "calibration_error", "class_accuracy", "learning_curves", "reliability"]
+__all__ = ["accuracy_against", "class_accuracy", "learning_curves", "reliability"]

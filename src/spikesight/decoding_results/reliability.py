@@ -55,19 +55,3 @@ def reliability(predictions: pd.DataFrame, n_bins: int = 10) -> pd.DataFrame:
         low=low, high=high,
     )  # fmt: skip
     return table[list(COLUMNS)].reset_index(drop=True)
-
-
-def calibration_error(table: pd.DataFrame) -> float:
-    """Return the expected calibration error: the mean gap of confidence and accuracy over bins, weighted by trials.
-
-    Parameters
-    ----------
-    table
-        As from `reliability`, of one decoder and selection.
-
-    References
-    ----------
-    Naeini, Cooper and Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian binning", AAAI.
-    """
-    gap = (table["confidence"] - table["accuracy"]).abs()
-    return float(np.average(gap, weights=table["n"])) if len(table) else float("nan")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spikesight.figures.theme import INK, PALETTE, RULE, SOFT_INK, axes_or_new, plain, write_instead, write_percent
+from spikesight.metrics import calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def plot_reliability(table: pd.DataFrame, ax: "Axes | None" = None) -> "Axes":
         colour = PALETTE[number % len(PALETTE)]
         x, y = own["confidence"].to_numpy(np.float64), own["accuracy"].to_numpy(np.float64)
         bars = np.vstack([y - own["low"].to_numpy(np.float64), own["high"].to_numpy(np.float64) - y]).clip(0)
-        error = float(np.average(np.abs(x - y), weights=own["n"]))
+        error = calibration_error(own)
         name = f"{decoder} ({selection})" if several else str(decoder)
         ax.errorbar(
             x, y, yerr=bars, color=colour, marker=_MARKERS[number % len(_MARKERS)], ms=5, lw=1.4, elinewidth=1.1,

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spikesight.decoding_results.reliability import calibration_error, reliability
+from spikesight.decoding_results.reliability import reliability
+from spikesight.metrics import calibration_error
 from spikesight.reports.numbers import rounded
 
 MOST_EPOCHS: Final = 150
@@ -67,7 +68,7 @@ def calibration_panel(predictions: pd.DataFrame, table: pd.DataFrame) -> list[di
     -------
     list of dict
         Of each decoder and selection with confidences: ``n_trials``, ``confidence`` and ``accuracy`` (means over them),
-        ``error`` (`spikesight.decoding_results.reliability.calibration_error`), and ``levels``: mean confidence,
+        ``error`` (`spikesight.metrics.calibration_error`), and ``levels``: mean confidence,
         accuracy, bounds of its interval and trials of each level of confidence that has trials.
     """
     if "confidence" not in predictions:
