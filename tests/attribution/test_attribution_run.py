@@ -16,6 +16,7 @@ import spikesight
 from fitted_state import state
 from lab_counts import write_lab_counts
 from page_reading import markup_of
+from spikesight.attribution import source
 from spikesight.attribution.run import rank_units, run_attribution
 from spikesight.attribution.source import RunSession, sessions_of
 from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_table
@@ -158,6 +159,7 @@ def test_without_a_name_the_best_decoder_of_the_leaderboard_is_taken(run, tmp_pa
         (("--decoder", "pca+fa-lda", "--method", "shap"), "got EncodedDecoder"),
         (("--decoder", "fa-lda", "--seeds", "0"), "seeds of 1 or more"),
         (("--decoder", "fa-lda", "--permutations", "1"), "permutations of 2 or more"),
+        (("--decoder", "fa-lda", "--method", "shap", "--refit"), "refit with the method 'ablation' alone"),
     ],
 )
 def test_what_cannot_be_honoured_is_told_in_one_line(run, tmp_path, options, said):
@@ -178,6 +180,13 @@ def test_a_folder_that_is_no_run_and_a_source_that_is_gone_or_changed_are_told(r
         assert "does not hold the trials that" in failed(moved, "--decoder", "fa-lda")
     finally:
         source.write_bytes(kept)
+
+
+def test_a_file_that_holds_another_session_than_the_run_decoded_is_told(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_read", lambda place, *known: (read_counts(place), "another"))
+    assert "decoded lab, which none of its files holds any more" in failed(
+        run, "--decoder", "fa-lda", "--method", "shap", "--out", tmp_path / "found"
+    )
 
 
 def test_counts_without_areas_are_attributed_without_them(tmp_path):

@@ -99,6 +99,10 @@ def run_attribution(
             f"expected seeds of 1 or more and permutations of 2 or more (their spread is measured), got {seeds} and "
             f"{permutations}."
         )
+    if refit and method != ABLATION:
+        raise ConfigError(
+            f"expected refit with the method {ABLATION!r} alone, got it with {method!r}: nothing is left out."
+        )
     tell = progress if progress is not None else Silent()
     record = read_run(run)
     name, selection = chosen_decoder(record, decoder)

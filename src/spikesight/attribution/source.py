@@ -155,8 +155,10 @@ def sessions_of(record: RunRecord, decoder: str, selection: str) -> Iterator[Run
     detrending = None if config.detrend is None else Detrending(**config.detrend.model_dump())
     stored = _stored_decoders(record.path)
     own = (record.results["decoder"] == decoder) & (record.results["selection"] == selection)
+    missing = set(record.results.loc[own, "session"].astype(str))
     for place in config.sources:
         dataset, session_id = _read(place, config, record)
+        missing.discard(session_id)
         results = record.results[own & (record.results["session"] == session_id)]
         if results.empty:
             continue  # every fold of it failed; the run says why
@@ -176,6 +178,11 @@ def sessions_of(record: RunRecord, decoder: str, selection: str) -> Iterator[Run
                 for (one, *key, fold), path in stored.items()
                 if (one, *key) == (session_id, decoder, selection)
             },
+        )
+    if missing:
+        raise RunDirectoryError(
+            f"{record.path} decoded {', '.join(sorted(missing)[:MANY])}, which none of its files holds any more: they "
+            "have changed since. Put the old ones back, or run the benchmark again."
         )
 
 
