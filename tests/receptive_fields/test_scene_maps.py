@@ -132,6 +132,10 @@ def test_trials_and_images_that_do_not_fit_are_refused() -> None:
         scene_trials(dataset.isel(trial=first), images)
     with pytest.raises(DataError, match="at least four images"):
         scene_trials(dataset.isel(trial=(dataset["frame"] < 3).to_numpy()), images)
+    twice = images.copy()
+    twice[4] = images[1]
+    with pytest.raises(DataError, match="1 and 4 are the same, so that neither can be held out"):
+        scene_trials(dataset, twice)
     with pytest.raises(DataError, match=r"as many images as folds \(7\), got 6"):
         scene_maps(scene_trials(dataset, images, 12), n_splits=7)
     with pytest.raises(ConfigError, match="at least 2 folds"):

@@ -1,5 +1,6 @@
 """Presentations of images beside the images: what receptive fields, reconstruction and retrieval start from."""
 
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ def scene_trials(dataset: xr.Dataset, images: xr.DataArray, longest_side: int = 
     TooFewRepeatsError
         If an image was shown less than twice.
     DataError
-        If there are fewer than four images.
+        If there are fewer than four images, or two are the same: one would train, and the other be held out.
     """
     frames = frames_of(dataset)
     shown = frames >= 0
@@ -96,6 +97,7 @@ def scene_trials(dataset: xr.Dataset, images: xr.DataArray, longest_side: int = 
             f"({int((times < 2).sum())} of {len(times)} images have too few)."
         )
     chosen = images.sel({FRAME: numbers})
+    _check_distinct(chosen)
     small, x, y = _smaller(chosen, longest_side)
     counts = dataset[SPIKE_COUNTS].transpose(TRIAL, "time", UNIT).to_numpy()[shown].astype(float)
     in_degrees = AZIMUTH in images.coords and ELEVATION in images.coords
@@ -129,6 +131,18 @@ def frames_of(dataset: xr.Dataset) -> NDArray[np.int64]:
             "Choose --stimulus natural_scenes."
         )
     return np.where(np.isfinite(values), values, -1).astype(np.int64)
+
+
+def _check_distinct(images: xr.DataArray) -> None:
+    """Refuse two frames with one picture: it would not be held out when one of them is."""
+    first: dict[bytes, int] = {}
+    for frame, image in zip(images[FRAME].to_numpy().tolist(), images.to_numpy(), strict=True):
+        known = first.setdefault(sha256(np.ascontiguousarray(image)).digest(), frame)
+        if known != frame:
+            raise DataError(
+                f"expected another image for each frame, {known} and {frame} are the same, so that neither can be held "
+                "out. Check the files that --images names."
+            )
 
 
 def _smaller(images: xr.DataArray, longest_side: int) -> tuple[Floats, Floats, Floats]:
