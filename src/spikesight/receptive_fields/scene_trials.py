@@ -137,7 +137,7 @@ def _check_distinct(images: xr.DataArray) -> None:
     """Refuse two frames with one picture: it would not be held out when one of them is."""
     first: dict[bytes, int] = {}
     for frame, image in zip(images[FRAME].to_numpy().tolist(), images.to_numpy(), strict=True):
-        known = first.setdefault(sha256(np.ascontiguousarray(image)).digest(), frame)
+        known = first.setdefault(sha256(image.tobytes()).digest(), frame)
         if known != frame:
             raise DataError(
                 f"expected another image for each frame, {known} and {frame} are the same, so that neither can be held "
