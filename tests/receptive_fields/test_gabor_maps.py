@@ -8,10 +8,18 @@ import pytest
 
 from planted_places import CENTRES, planted_trials
 from spikesight.data.counts import read_counts
-from spikesight.errors import ConfigError, DataError, StimulusNotFoundError, TooFewRepeatsError, UnknownNameError
+from spikesight.errors import (
+    ConfigError,
+    DataError,
+    FileFormatError,
+    StimulusNotFoundError,
+    TooFewRepeatsError,
+    UnknownNameError,
+)
 from spikesight.receptive_fields.centres import centres_of_maps
 from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.gabors import gabor_maps
+from spikesight.receptive_fields.published import read_published
 from spikesight.receptive_fields.regression import correlate_columns, fit_regression
 from spikesight.receptive_fields.significance import permutation_p_values
 
@@ -172,3 +180,10 @@ def test_centres_of_real_units_agree_with_the_published_ones(recordings: Path, s
     for ours, name in (("centre_x", "azimuth_rf"), ("centre_y", "elevation_rf")):
         assert np.corrcoef(maps[ours][sure], theirs[name][sure])[0, 1] >= 0.9
     assert ((maps["p_value"] <= 0.02).to_numpy() == (theirs["p_value_rf"] < 0.02).to_numpy())[sure].mean() > 0.95
+
+
+def test_a_published_table_with_a_unit_twice_is_refused(tmp_path: Path) -> None:
+    row = {"unit_id": 7, "azimuth_rf": 50.0, "elevation_rf": 10.0, "p_value_rf": 0.0, "on_screen_rf": True}
+    pd.DataFrame([row, row]).to_csv(tmp_path / "units.csv", index=False)
+    with pytest.raises(FileFormatError, match="one row for each unit"):
+        read_published(tmp_path / "units.csv")

@@ -38,7 +38,7 @@ def read_published(path: Path) -> pd.DataFrame:
     Raises
     ------
     FileFormatError
-        If there is no such file, it cannot be read or lacks a column.
+        If there is no such file, it cannot be read, lacks a column or has a unit twice.
     """
     if not path.is_file():
         raise FileFormatError(f"expected a table of published units, there is none at {path}. Check the path.")
@@ -53,6 +53,8 @@ def read_published(path: Path) -> pd.DataFrame:
             f"expected the columns {', '.join(COLUMNS)} and one of {', '.join(UNIT_COLUMNS)} in {path}, it lacks "
             f"{', '.join(missing) or 'the unit ids'}."
         )
+    if table[ids[0]].duplicated().any():
+        raise FileFormatError(f"expected one row for each unit in {path}, some {ids[0]} come twice or more.")
     return table.set_index(table[ids[0]].rename("unit"))[list(COLUMNS)]
 
 
