@@ -76,6 +76,17 @@ def test_a_local_ray_gives_workers_one_thread_and_the_modules_of_the_driver_and_
     assert _gone(worker)
 
 
+def test_workers_of_a_local_ray_have_the_priority_of_the_driver_or_the_one_that_was_asked_for(monkeypatch):
+    def niceness():
+        return os.nice(0)
+
+    with connected("local", jobs=1):
+        assert ray.get(ray.remote(niceness).remote()) == os.nice(0)
+    monkeypatch.setenv(cluster.PRIORITY, "17")
+    with connected("local", jobs=1):
+        assert ray.get(ray.remote(niceness).remote()) == 17
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.slow
 def test_a_stopped_driver_takes_its_local_ray_with_it(tmp_path, stop):

@@ -41,9 +41,10 @@ SMALLER = {
 """Options that only say how much is done, and the value that they are run with."""
 
 FOLDS = "2"
+CANDIDATES = "4"
 DECODERS = "chance,ridge,fa-lda"
 EPOCHS = "2"
-"""Of a benchmark that does not say how many, or which."""
+"""Of a benchmark or a search that does not say how many, or which."""
 
 
 def smaller(words: Sequence[str]) -> list[str]:
@@ -66,6 +67,8 @@ def smaller(words: Sequence[str]) -> list[str]:
             ]
         if done[0] == "benchmark" and "--tuned" not in done and "--selection" not in done:
             done += ["--selection", "default"]
+        if (done[0] == "tune" or "--tuned" in done) and "--candidates" not in done:
+            done += ["--candidates", CANDIDATES]
         done += [] if "--jobs" in done else ["--jobs", "2"]
     if done[0] == "attribution":
         done += [] if "--seeds" in done else ["--seeds", "1"]
