@@ -14,7 +14,7 @@ from rich.text import Text
 
 from spikesight.commands.terminal_progress import PLAIN_WIDTH, console
 from spikesight.commands.terminal_tables import caption, table_of, without
-from spikesight.connectivity_files import found_edges
+from spikesight.connectivity_files import Q, found_edges
 from spikesight.records.connectivity_record import read_connectivity
 from spikesight.records.leaderboard import SELECTIONS, most_thorough
 from spikesight.records.run_record import REFERENCE, RunRecord, read_run
@@ -189,9 +189,9 @@ def print_connectivity(run: Path, *, as_json: bool = False) -> None:
     record = read_connectivity(run)
     summary = record.summary
     page = str((run / REPORT).resolve())
+    found = found_edges(record.edges)
     if as_json:
-        edges = found_edges(record.edges).to_dict("records")
-        print_json({"run": str(run.resolve()), "report": page, **summary, "edges": edges})
+        print_json({"run": str(run.resolve()), "report": page, **summary, "edges": found.to_dict("records")})
         return
     out = console()
     lines = headline(record)
@@ -203,12 +203,17 @@ def print_connectivity(run: Path, *, as_json: bool = False) -> None:
         more = f" and {len(summary['left_out']) - 10} more" if len(summary["left_out"]) > 10 else ""
         out.print(Text(f"left out, {summary['left_out'][0]['reason']}: {named}{more}"), soft_wrap=True)
     out.print()
-    out.print(_edge_table(record.edges.head(10)))
+    if found.empty:
+        smallest = f"No pair has a q of {Q:g} or less; the smallest is {record.edges['q_value'].min():.2g}."
+        out.print(Text("No pair passes the rule." if summary["rule"] == "7sd" else smallest), soft_wrap=True)
+    else:
+        title = "Most certain edges" if summary["n_edges"] is not None else "Strongest pairs"
+        out.print(_edge_table(found.head(10), title))
     out.print(Text(f"weight: {summary['measure']}"), soft_wrap=True)
     out.print(Text(f"report: {page}"), soft_wrap=True)
 
 
-def _edge_table(edges: pd.DataFrame) -> Table:
+def _edge_table(edges: pd.DataFrame, title: str) -> Table:
     columns = ("source", "target", "areas", "weight", "z", "q", "lag ms")
     rows = [
         {
@@ -222,7 +227,7 @@ def _edge_table(edges: pd.DataFrame) -> Table:
         }
         for edge in edges.to_dict("records")
     ]
-    return table_of(rows, "Most certain edges", columns=columns)
+    return table_of(rows, title, columns=columns)
 
 
 def _or_dash(value: float, form: str) -> str:
