@@ -51,7 +51,7 @@ def headline(record: RunRecord) -> dict[str, str]:
 
 
 def _ranked(record: RunRecord) -> pd.DataFrame:
-    """Return the rows among which the best was picked, best first: no references; of one session if there is no mean."""
+    """Return the rows among which the best was picked, best first: no references; of one session where no mean is."""
     table = record.per_session if record.over_sessions is None else record.over_sessions
     ranked = table[is_competing(table)]
     if record.over_sessions is None and not ranked.empty:
