@@ -199,7 +199,7 @@ def print_connectivity(run: Path, *, as_json: bool = False) -> None:
     out.print(Text(lines["trust"]), soft_wrap=True)
     out.print(Text(lines["data"]), soft_wrap=True)
     if summary["left_out"]:
-        named = ", ".join(f"{unit['unit']} ({unit['n_spikes']} spikes)" for unit in summary["left_out"][:10])
+        named = ", ".join(f"{unit['unit']} ({unit['n_spikes']:,} spikes)" for unit in summary["left_out"][:10])
         more = f" and {len(summary['left_out']) - 10} more" if len(summary["left_out"]) > 10 else ""
         out.print(Text(f"left out, {summary['left_out'][0]['reason']}: {named}{more}"), soft_wrap=True)
     out.print()
@@ -296,7 +296,7 @@ def print_card(card: Mapping[str, Any]) -> None:
     out.print(Text(str(card["source"])), soft_wrap=True)
     low, _, high = card["repeats"]
     repeats = f"{low}" if low == high else f"{low} to {high}"
-    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {repeats} repeats each"))
+    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']:,} classes, {repeats} repeats each"))
     bins = "1 bin" if card["n_bins"] == 1 else f"{card['n_bins']} bins"
     out.print(Text(f"{bins}; {card['n_units']:,} units: {listed(card['units_per_area'])}"))
     out.print(Text(f"dropped units: {listed(card['dropped_units'])}; dropped trials: {listed(card['dropped_trials'])}"))
@@ -321,8 +321,8 @@ def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
     unseen = table[table["role"].isin(["test", "new"])]
     right = int(unseen["correct"].sum())
     share = f" ({_percent(right / len(unseen))} %)" if len(unseen) else ""
-    left_out = f"not counted: {counts.get('training', 0)} trials of its training, {counts.get('gap', 0)} of the gap"
-    out.print(Text(f"{right} of {len(unseen)} test or new trials right{share}; {left_out}"))
+    left_out = f"not counted: {counts.get('training', 0):,} trials of its training, {counts.get('gap', 0):,} of the gap"
+    out.print(Text(f"{right:,} of {len(unseen):,} test or new trials right{share}; {left_out}"))
 
 
 def print_decoders(
@@ -378,7 +378,7 @@ def _ranges(space: Mapping[str, Mapping[str, Any]]) -> str:
 
 def listed(counts: Mapping[str, Any]) -> str:
     """Write names with their numbers in one line."""
-    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "none"
 
 
 def _json_able(value: Any) -> Any:
