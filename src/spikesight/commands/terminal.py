@@ -15,6 +15,7 @@ from rich.text import Text
 from spikesight.commands.terminal_progress import PLAIN_WIDTH, console
 from spikesight.commands.terminal_tables import caption, table_of, without
 from spikesight.connectivity_files import Q, found_edges
+from spikesight.figures.theme import counted
 from spikesight.records.connectivity_record import read_connectivity
 from spikesight.records.leaderboard import SELECTIONS, most_thorough
 from spikesight.records.run_record import REFERENCE, RunRecord, read_run
@@ -172,13 +173,13 @@ def _trouble(record: RunRecord, run: Path) -> Iterator[str]:
     if lost:
         names = ", ".join(str(failure["session"]) for failure in lost)
         yield (
-            f"error: {len(lost)} sessions were left out ({names}), the first because of {lost[0]['error']} Start the "
-            "same command again to try them once more; what is finished is kept."
+            f"error: left out {counted(len(lost), 'session')} ({names}), the first because of {lost[0]['error']} Start "
+            "the same command again to try once more; what is finished is kept."
         )
     if failed:
         first = failed[0]
         yield (
-            f"error: {len(failed)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
+            f"error: {counted(len(failed), 'fit')} failed, the first is {first['decoder']} ({first['selection']}) on "
             f"fold {first['fold']} of session {first['session']}: {first['error']}. "
             f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
         )
@@ -284,7 +285,7 @@ def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_jso
         }
         for session in sessions
     ]
-    title = f"{len(rows)} sessions; units that the default filters keep per area ({source})"
+    title = f"{counted(len(rows), 'session')}; units that the default filters keep per area ({source})"
     out, columns = console(), ("session_id", "type", "sex", "age", "line", *areas)
     out.print(table_of(rows, title, columns=columns, width=out.width, spare=("sex", "age", "line")))
 
