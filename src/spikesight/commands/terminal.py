@@ -180,7 +180,7 @@ def _trouble(record: RunRecord, run: Path) -> Iterator[str]:
         first = failed[0]
         yield (
             f"error: {counted(len(failed), 'fit')} failed, the first is {first['decoder']} ({first['selection']}) on "
-            f"fold {first['fold']} of session {first['session']}: {first['error']}. "
+            f"fold {first['fold']} of session {first['session']}: {str(first['error']).rstrip('.')}. "
             f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
         )
 
