@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from typer.testing import CliRunner
 
 from fitted_state import state
+from guessing import chance_interval
 from spikesight.cli import app
 from spikesight.data.context import add_context
 from spikesight.data.counts import write_counts
@@ -16,7 +17,6 @@ from spikesight.evaluation.entrants import entrants
 from spikesight.evaluation.folds import as_problem, run_fold
 from spikesight.records.run_record import read_run
 from spikesight.reports.text import methods
-from spikesight.statistics import chance_interval
 from test_benchmark import SPLITTER, benchmark, run_in, session, without_seconds
 
 ALONE = "running alone"

@@ -18,13 +18,9 @@ from typer.testing import CliRunner
 import spikesight
 from example_run import write_run
 from lab_counts import write_lab_counts
-from spikesight.cli import app
+from spikesight.cli import ORDER, app
 from spikesight.decoders import registry
 
-COMMANDS = (
-    *("inspect", "bin", "benchmark", "predict", "decoders", "simulate", "report", "serve", "demo", "tune", "slurm"),
-    *("sessions", "fetch", "figures", "receptive-fields", "attribution"),
-)
 QUICK = ("--decoders", "fa-lda,poisson-bayes", "--selection", "default", "--folds", "3", "--gap", "2", "--jobs", "1")
 
 
@@ -57,10 +53,18 @@ def session_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_help_lists_every_command() -> None:
+def test_help_lists_every_command_in_the_order_in_which_one_meets_them() -> None:
     done = run("--help")
     assert done.exit_code == 0
-    assert all(command in done.stdout for command in COMMANDS)
+    listed = re.findall(r"^│ ([a-z]+(?:-[a-z]+)*) ", done.stdout.partition("─ Commands ─")[2], re.MULTILINE)
+    assert tuple(listed) == ORDER
+    assert set(ORDER) == set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert ORDER.index("fetch") < ORDER.index("inspect") < ORDER.index("benchmark") < ORDER.index("tune")
+
+
+def test_help_says_that_the_preset_of_tests_is_too_small_to_decode() -> None:
+    shown = " ".join(CliRunner(env={"COLUMNS": "200"}).invoke(app, ["simulate", "--help"]).stdout.split())
+    assert "tiny is for tests, too small to decode well" in shown
 
 
 @pytest.mark.parametrize(
@@ -307,8 +311,10 @@ def test_report_is_written_again(tmp_path: Path) -> None:
         (("bin", "{counts}", "--out", "counts.txt"), ".nc"),
         (("bin", "{counts}", "--out", "nodir/x.nc"), "there is no folder nodir"),
         (("report", "{folder}"), "no config.yaml"),
-        (("report", "{folder}/nowhere"), "nowhere is not there. Give the --out of a"),
-        (("attribution", "{counts}"), "is a file. Give the --out of a benchmark."),
+        (("report", "{folder}/nowhere"), "nowhere is not there. Give the --out of `spikesight benchmark`"),
+        (("report", "{folder}"), "`spikesight tune` or `spikesight connectivity fit`, and beside one of these that of"),
+        (("figures", "{folder}", "--out", "{folder}/x"), "`spikesight tune` or `spikesight connectivity fit`."),
+        (("attribution", "{counts}"), "is a file. Give the --out of `spikesight benchmark` or `spikesight tune`."),
         (("simulate", "--preset", "huge", "--out", "{folder}/x.nwb"), "unknown preset 'huge'"),
         (("simulate", "--preset", "tiny", "--out", "{folder}/no/x.nwb"), "no"),
     ],

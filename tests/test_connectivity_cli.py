@@ -1,10 +1,13 @@
 import json
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from example_connectivity import write_connectivity
 from spikesight.cli import app
+from spikesight.commands.terminal import print_connectivity
 from spikesight.connectivity import registry
 
 
@@ -39,6 +42,34 @@ def test_fit_prints_the_answer_its_stability_and_the_strongest_edges(session_fil
     assert "Most certain edges" in done.stdout
     assert str(tmp_path / "run" / "report.html") in done.stdout.replace("\n", "")
     assert "on two cores" in done.stderr
+
+
+def printed(capsys, path, **made):
+    print_connectivity(write_connectivity(path, **made))
+    return capsys.readouterr().out
+
+
+def test_only_edges_that_pass_are_printed(tmp_path, capsys):
+    out = printed(capsys, tmp_path / "run", n_edges=3)
+
+    [title] = [at for at, line in enumerate(out.splitlines()) if line.startswith("Most certain edges")]
+    [end] = [at for at, line in enumerate(out.splitlines()) if line.startswith("weight: ")]
+    assert end - title - 2 == 3  # the title and the names of columns come before them
+
+
+def test_where_no_pair_passes_the_smallest_q_is_said(tmp_path, capsys):
+    out = printed(capsys, tmp_path / "run", n_edges=0)
+
+    smallest = pd.read_parquet(tmp_path / "run" / "edges.parquet")["q_value"].min()
+    assert f"No pair has a q of 0.05 or less; the smallest is {smallest:.2g}." in out
+    assert "Most certain" not in out
+
+
+def test_pairs_without_a_test_are_called_strong_and_not_certain(tmp_path, capsys):
+    out = printed(capsys, tmp_path / "run", tested=False)
+
+    assert "Strongest pairs" in out
+    assert "Most certain" not in out
 
 
 def test_fit_prints_json_and_report_writes_the_page_again(session_file, tmp_path):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from guessing import chance_interval
 from spikesight.data.context import add_context
 from spikesight.detrending import Detrending
 from spikesight.errors import ConfigError
@@ -17,7 +18,6 @@ from spikesight.evaluation.benchmark import evaluate
 from spikesight.evaluation.contenders import contender
 from spikesight.evaluation.folds import as_problem, fit_fold, run_fold
 from spikesight.splits import BlockKFold, LastBlock, RepeatKFold
-from spikesight.statistics import chance_interval
 from test_leakage import LEVEL, N_CLASSES, RUN, dataset_of, drifting_trials, state, tuned_trials, with_other_values
 
 SPLITTER = BlockKFold(n_splits=3, gap=4)

@@ -67,7 +67,7 @@ def test_a_session_that_fails_does_not_keep_the_others_away(server: FaultServer)
     assert rows[0]["path"] is None
     assert "expected session 42" in rows[0]["error"]
     assert rows[1]["bytes"] == len(DATA)
-    assert "error: 1 of 2 sessions were not fetched: 42" in done.stderr
+    assert "error: 1 of 2 sessions not fetched: 42" in done.stderr
 
 
 def test_all_fetches_every_session_that_was_shown_a_stimulus(server: FaultServer, tmp_path: Path) -> None:

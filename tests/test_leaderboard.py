@@ -145,6 +145,16 @@ def test_differences_over_sessions_are_those_of_student() -> None:
     assert table.loc["lda", MINUS_BEST].isna().all()
 
 
+def test_an_interval_over_few_sessions_does_not_reach_beyond_what_a_difference_can_be() -> None:
+    shares = {"lda": (1.0, 1.0, 1.0), "ridge": (0.0, 0.0, 1.0)}
+    runs = {(f"s{at}", name): _answers(at, share) for name, own in shares.items() for at, share in enumerate(own)}
+    results, predictions = _run(runs)
+    table = mean_leaderboard(session_leaderboard(results, predictions), predictions).set_index("decoder")
+    mean, low, high = table.loc["ridge", MINUS_BEST]
+    assert paired_difference([0, 0, 1], [1, 1, 1]).low < -2
+    assert low == -1.0 < mean < 0 < high <= 1.0
+
+
 def test_a_difference_over_two_sessions_has_no_interval() -> None:
     runs = {(f"s{at}", name): _answers(at, share) for name, share in (("lda", 0.8), ("ridge", 0.5)) for at in range(2)}
     results, predictions = _run(runs)

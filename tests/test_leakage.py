@@ -20,13 +20,13 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from fitted_state import state
+from guessing import chance_interval
 from quick_decoders import brief_candidates, briefly, is_trained, quick
 from spikesight.decoders import registry
 from spikesight.evaluation.benchmark import evaluate
 from spikesight.evaluation.contenders import contender
 from spikesight.evaluation.folds import Contender, as_problem, fit_fold, run_fold
 from spikesight.splits import BlockKFold
-from spikesight.statistics import chance_interval
 
 DECODERS = registry.names()
 CHOOSERS = [name for name in DECODERS if len(registry.spec(name).candidates) > 1]

@@ -19,7 +19,6 @@ from spikesight.metrics import (
     chance_level,
     class_scores,
     in_top,
-    per_class_accuracy,
     score,
     scorer,
     top5_accuracy,
@@ -83,21 +82,6 @@ def test_score_gives_every_metric_by_name():
 def test_chance_level_is_the_share_of_the_most_frequent_label():
     assert chance_level([3, 1, 3, 2]) == 0.5
     assert chance_level(np.repeat(np.arange(119), 50)) == pytest.approx(1 / 119)
-
-
-def test_per_class_accuracy_says_what_each_class_is_mistaken_for():
-    table = per_class_accuracy(["a", "a", "a", "a", "b"], ["a", "c", "c", "b", "b"])
-    assert table.loc["a"].tolist() == [4, 0.25, "c", 2]
-    assert table.loc["b", "accuracy"] == 1
-    assert table.loc["b", "n_most_frequent_error"] == 0
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
-def test_per_class_accuracies_average_to_the_two_accuracies(pairs):
-    true, predicted = map(list, zip(*pairs, strict=True))
-    table = per_class_accuracy(true, predicted)
-    assert np.average(table["accuracy"], weights=table["n_trials"]) == pytest.approx(accuracy(true, predicted))
-    assert table["accuracy"].mean() == pytest.approx(balanced_accuracy(true, predicted))
 
 
 @pytest.mark.parametrize("n_classes", [2, 7])

@@ -150,7 +150,7 @@ def test_after_the_time_limit_no_task_is_begun_and_the_next_run_goes_on(tmp_path
 
 def test_a_cell_that_is_too_large_for_every_node_is_refused_before_it_waits_for_ever(tmp_path, local_ray, monkeypatch):
     monkeypatch.setattr(ray_executor, "working_memory", lambda n_counts, detrended: 10**15)
-    with pytest.raises(ClusterError, match=r"a cell needs a core and about 1,000,\d+,\d+ MB .* the largest has .* MB"):
+    with pytest.raises(ClusterError, match=r"a fit needs a core and about 1,000,\d+,\d+ MB .* the largest has .* MB"):
         run_in(tmp_path, benchmark(ray="local"))
 
 

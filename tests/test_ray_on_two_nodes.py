@@ -100,7 +100,7 @@ def test_a_node_that_is_too_small_gets_no_cell_and_the_loss_of_the_large_one_end
         if done == 4:  # three of chance
             two_nodes.remove_node(large, allow_graceful=False)
 
-    with pytest.raises(ClusterError, match=r"a cell needs a core .* 1,105 MB .* the largest has 600 MB"):
+    with pytest.raises(ClusterError, match=r"a fit needs a core .* 1,105 MB .* the largest has 600 MB"):
         run_in(tmp_path / "run", plan, lose_the_large_node)
     assert {note.name.split("-")[0] for note in notes.iterdir()} == {large.node_id}
     with RunDirectory(tmp_path / "run", {"seed": 0}) as run:

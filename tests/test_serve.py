@@ -150,7 +150,7 @@ def test_a_run_is_served_from_before_its_first_result_to_its_end(
             first = ask(server, "/report")[2].decode()
             assert "fa-lda" in first
             assert "svc-linear" not in first
-            assert "Not the end: 1 of 16 cells so far." in first
+            assert "Not the end: 1 of 16 fits so far (a fit is one decoder on one fold of one session)." in first
             for cell in run.cells[1:]:
                 run.finish_cell(cell)
             run.finish()

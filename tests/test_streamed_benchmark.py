@@ -210,7 +210,7 @@ def test_a_session_that_cannot_be_read_is_told_of_and_the_others_go_on(bucket: F
     assert [failure["session"] for failure in printed["failures"]] == [str(IDS[0])]
     assert "403" in printed["failures"][0]["error"]
     assert {row["session"] for row in printed["leaderboard"]} == {"900000001"}
-    assert "1 sessions were left out (715093703)" in " ".join(done.stderr.split())
+    assert "left out 1 session (715093703)" in " ".join(done.stderr.split())
     assert "715093703, left out: RemoteError" in " ".join((tmp_path / "run" / "report.html").read_text().split())
     bucket.fail_when = lambda seen: None
     again = spikesight("benchmark", *map(str, IDS), *QUICK_WORDS, "--out", "run", "--json", cwd=tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from example_run import write_run
-from spikesight.commands.terminal import leaderboard_tables
+from spikesight.commands.terminal import leaderboard_tables, print_sessions
 from spikesight.commands.terminal_tables import table_of
 from spikesight.records.run_record import read_run
 
@@ -56,3 +56,10 @@ def test_a_leaderboard_of_80_columns_tells_tuned_from_default_and_cuts_no_number
 def test_nothing_is_left_out_where_there_is_room(tmp_path: Path) -> None:
     record = read_run(write_run(tmp_path / "run", n_sessions=2))
     assert all("want of room" not in printed(table, 160) for table in leaderboard_tables(record, 160))
+
+
+def test_one_session_is_not_called_sessions(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"session_id": 715093703, "session_type": "x", "sex": "M", "age_in_days": 100, "genotype": "wt"}
+    for number, words in ((1, "1 session; units"), (2, "2 sessions; units")):
+        print_sessions([{**known, "default_units_per_area": {"VISp": 3}}] * number, "a source")
+        assert words in capsys.readouterr().out

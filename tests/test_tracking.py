@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path, monk
             monkeypatch.setattr(pd.DataFrame, "to_parquet", half_written)
         else:
             monkeypatch.setattr(os, "fsync", no_space)
-        with pytest.raises(RunDirectoryError, match=r"No space left on device.*finished cells are kept"):
+        with pytest.raises(RunDirectoryError, match=r"No space left on device.*finished fits are kept"):
             run.write_table("results.parquet", TABLE * 2)
         pd.testing.assert_frame_equal(run.read_table("results.parquet"), TABLE)
     assert names_in(tmp_path) == ["config.yaml", "results.parquet"]

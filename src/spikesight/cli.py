@@ -40,10 +40,19 @@ HOW_TO_RESUME = {
     **dict.fromkeys(("connectivity", "demo", "attribution"), "; start the same command again to resume"),
 }
 """What a command that was stopped tells, by its name."""
+ORDER = (
+    *("sessions", "fetch", "inspect", "simulate", "demo", "bin", "benchmark", "tune", "decoders", "predict", "report"),
+    *("figures", "serve", "connectivity", "receptive-fields", "attribution", "slurm"),
+)
+"""Commands as one meets them: data, decoding, what is seen of it, and what else there is."""
 
 
 class _Group(TyperGroup):
     """Turns our errors into one line on stderr and exit code 1, and Ctrl-C into one line and 130."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of commands in the order of the help."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -279,7 +288,12 @@ def decoders(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Option(help="NWB file to write; its truth goes beside it.")],
-    preset: Annotated[str, typer.Option(help="tiny, demo, scenes, allen or functional_connectivity.")] = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="demo, scenes, allen or functional_connectivity; tiny is for tests, too small to decode well."
+        ),
+    ] = "demo",
     seed: Annotated[int, typer.Option(help="Same seed, same session.")] = 0,
     units: Annotated[int | None, typer.Option(help="Number of good units instead of the preset's own.")] = None,
 ) -> None:

@@ -122,33 +122,6 @@ def chance_level(y: ArrayLike) -> float:
     return float(np.unique(labels, return_counts=True)[1].max() / labels.size)
 
 
-def per_class_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> pd.DataFrame:
-    """Accuracy of each class that was shown.
-
-    Returns
-    -------
-    DataFrame
-        Index ``label`` in the order of ``np.unique``; columns ``n_trials``, ``accuracy``, ``most_frequent_error`` (the
-        label that its trials were most often mistaken for, None if never) and ``n_most_frequent_error``.
-    """
-    true, predicted = _labels(y_true, y_pred)
-    rows = []
-    for label in np.unique(true):
-        answers = predicted[true == label]
-        wrong, counts = np.unique(answers[answers != label], return_counts=True)
-        worst = int(counts.argmax()) if len(counts) else None
-        rows.append(
-            {
-                "label": label.item(),
-                "n_trials": len(answers),
-                "accuracy": float((answers == label).mean()),
-                "most_frequent_error": None if worst is None else wrong[worst].item(),
-                "n_most_frequent_error": 0 if worst is None else int(counts[worst]),
-            }
-        )
-    return pd.DataFrame(rows).set_index("label")
-
-
 def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     true, predicted = np.asarray(y_true), np.asarray(y_pred)
     if true.shape != predicted.shape or true.ndim != 1 or not true.size:

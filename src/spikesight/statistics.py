@@ -1,4 +1,4 @@
-"""How sure an accuracy is: block-bootstrap intervals, the spread of guessing, and paired differences."""
+"""How sure an accuracy is: block-bootstrap intervals and paired differences."""
 
 from typing import Final, NamedTuple
 
@@ -115,17 +115,6 @@ def block_bootstrap(
         return _where_all_agree(float(values[0]), len(runs) * min(runs), level, extremes)
     tail = _expanded_tail(sum(runs) - len(names), sum(runs) / len(names), level)
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(low), float(high))
-
-
-def chance_interval(n_trials: int, chance: float, level: float = 0.95) -> Interval:
-    """Range of accuracies that guessing gives on ``n_trials`` independent trials (binomial quantiles, two-sided).
-
-    Trials that share a run of one label are not independent: count runs instead.
-    """
-    if n_trials < 1 or not 0 <= chance <= 1:
-        raise DataError(f"expected at least one trial and a chance level in [0, 1], got {n_trials} and {chance}.")
-    low, high = stats.binom.ppf([(1 - level) / 2, (1 + level) / 2], n_trials, chance) / n_trials
     return Interval(float(low), float(high))
 
 

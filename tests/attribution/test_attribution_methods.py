@@ -10,7 +10,7 @@ from scipy import stats
 from quick_decoders import quick
 from spikesight.attribution.integrated_gradients import integrated_gradients
 from spikesight.attribution.permutation import permutation_importance, within_blocks
-from spikesight.attribution.shapley import _of_random_orders, shap_importance, shap_values
+from spikesight.attribution.shapley import _of_random_orders, _of_unit, shap_importance
 from spikesight.attribution.true_class import LOG_LIKELIHOOD, MARGIN, known_trials, log_scores, of_true_class
 from spikesight.decoders import registry
 from spikesight.decoders.encoded import EncodedDecoder
@@ -99,6 +99,13 @@ def test_no_permutation_is_refused():
 # ---------------------------------------------------------------- Shapley values
 
 
+def shap_values(decoder, X):
+    """Values of all units at once, (n_trials, n_units, n_classes), and the score of the mean training trial."""
+    columns = decoder.standardised(X)
+    values = np.stack([_of_unit(decoder, columns, unit) for unit in range(decoder.n_units_)], axis=1)
+    return values, decoder.intercept_ - decoder.intercept_.mean()
+
+
 def brute_force(value, n_units):
     """Shapley values by their definition, over all coalitions of units."""
     found = np.zeros((n_units, *value(()).shape))
@@ -174,9 +181,9 @@ def test_p_values_of_units_that_know_nothing_are_uniform():
 @pytest.mark.parametrize("name", ["mlp", "svc-rbf", "poisson-bayes"])
 def test_what_is_not_linear_has_no_closed_form_and_is_told_what_has(name):
     with pytest.raises(DecoderError, match=r"fa-lda, lda, logistic.*permutation for any decoder"):
-        shap_values(quick(name).fit(X, Y), X)
+        shap_importance(quick(name).fit(X, Y), X, Y, BLOCKS)
     with pytest.raises(DecoderError, match="EncodedDecoder"):
-        shap_values(EncodedDecoder(encoders.make("pca"), registry.make("lda")).fit(X, Y), X)
+        shap_importance(EncodedDecoder(encoders.make("pca"), registry.make("lda")).fit(X, Y), X, Y, BLOCKS)
 
 
 # ---------------------------------------------------------------- integrated gradients

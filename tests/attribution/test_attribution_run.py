@@ -13,6 +13,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import spikesight
+from example_connectivity import write_connectivity
 from fitted_state import state
 from lab_counts import write_lab_counts
 from page_reading import markup_of
@@ -169,6 +170,8 @@ def test_what_cannot_be_honoured_is_told_in_one_line(run, tmp_path, options, sai
 
 def test_a_folder_that_is_no_run_and_a_source_that_is_gone_or_changed_are_told(run, tmp_path):
     assert "expected a run directory" in failed(tmp_path)
+    links = write_connectivity(tmp_path / "links")
+    assert f"of a benchmark, {links} is one of a connectivity estimate. Give the --out of" in failed(links)
     moved = tmp_path / "moved"
     shutil.copytree(run, moved)
     source = Path(run).parent / "lab.npz"

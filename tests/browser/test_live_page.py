@@ -48,7 +48,7 @@ def test_a_run_is_followed_from_before_it_begins_to_its_end(tmp_path: Path, open
     assert page.locator("#nothing").is_visible()
     with RunningRun(tmp_path / "run") as run:
         run.describe_sessions()
-        opened.wait_until("document.getElementById('told').textContent.includes('0 of 16 cells so far')")
+        opened.wait_until("document.getElementById('told').textContent.includes('0 of 16 fits so far')")
         run.train(run.cells[0], 5)
         page.wait_for_selector("#networks:visible")
         assert page.locator("#networks summary").inner_text() == "1 network learning"
@@ -69,7 +69,7 @@ def test_a_run_is_followed_from_before_it_begins_to_its_end(tmp_path: Path, open
         for cell in run.cells:
             run.finish_cell(cell)
         run.finish()
-    opened.wait_until("document.getElementById('told').textContent === 'The run is over: 16 of 16 cells.'")
+    opened.wait_until("document.getElementById('told').textContent === 'The run is over: 16 of 16 fits.'")
     opened.wait_until(
         "document.querySelector('iframe:not(.coming)').contentDocument.body.textContent.includes('svc-linear')"
     )
@@ -110,7 +110,7 @@ def test_a_run_that_was_killed_says_how_far_it_came(tmp_path: Path, open_page: O
         run.finish_cell(run.cells[0])
     opened = open_page(serve(run.path))
     assert opened.page.locator("#told").inner_text() == (
-        "The run has stopped before its end: 1 of 16 cells so far. Start the same command again to go on."
+        "The run has stopped before its end: 1 of 16 fits so far. Start the same command again to go on."
     )
 
 

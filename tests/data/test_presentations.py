@@ -144,6 +144,8 @@ def test_own_columns_that_bear_our_names_are_kept_under_another():
         ("nan", None),
         ("inf", None),
         ("[1.0, 1.0", None),
+        ("1_0", None),
+        ("[1_0, 1_0]", None),
         ("__import__('os')", None),
     ],
 )

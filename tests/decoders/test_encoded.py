@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fitted_state import state
+from guessing import chance_interval
 from quick_decoders import quick as quick_decoder
 from spikesight.decoders import registry
 from spikesight.decoders.encoded import EncodedDecoder
@@ -16,7 +17,6 @@ from spikesight.encoders import registry as encoders
 from spikesight.errors import ConfigError, DecoderError, FileFormatError
 from spikesight.evaluation.contenders import encoded_contender
 from spikesight.evaluation.folds import run_fold
-from spikesight.statistics import chance_interval
 from test_leakage import (
     LEVEL,
     N_CLASSES,

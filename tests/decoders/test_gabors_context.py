@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from guessing import chance_interval
 from spikesight.data.context import add_context
 from spikesight.data.counts import read_counts
 from spikesight.decoders.fa_lda import FactorLDA
@@ -11,7 +12,6 @@ from spikesight.detrending import Detrending
 from spikesight.evaluation.benchmark import evaluate
 from spikesight.metrics import chance_level
 from spikesight.splits import BlockKFold
-from spikesight.statistics import chance_interval
 
 FLOORS = {
     754829445: {"detrend": 41.2, "context": 43.1, "causal": 42.9},

@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 from graph_trials import N_BINS, N_CLASSES, N_UNITS, given, tuned
 
+from guessing import chance_interval
 from spikesight.decoders import registry
 from spikesight.decoders import spatiotemporal as module
 from spikesight.decoders.input_prior import InputPrior
@@ -21,7 +22,6 @@ from spikesight.networks.graphs import CorrelationGraph, GivenGraph, LearnedGrap
 from spikesight.networks.spatial import SPATIAL
 from spikesight.networks.spatiotemporal import READOUTS
 from spikesight.networks.temporal import TEMPORAL
-from spikesight.statistics import chance_interval
 from spikesight.tracking.graph_records import write_graph
 
 QUICK = {"max_epochs": 6, "learning_rate": 0.02, "batch_size": 32, "hidden_size": 16, "n_heads": 2, "unit_features": 2}

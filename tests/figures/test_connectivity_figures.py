@@ -122,7 +122,7 @@ def test_strongest_edges_chooses_by_weight_among_the_significant_and_says_so() -
 def test_strongest_edges_without_a_test_says_that_they_may_be_none() -> None:
     _, edges = fitted(tested=False)
     chosen = strongest_edges(edges, 5, 0.05)
-    assert chosen.said == "the 5 strongest of 1560 pairs (no test: not necessarily edges)"
+    assert chosen.said == "the 5 strongest of 1,560 pairs (no test: not necessarily edges)"
     assert chosen.edges["weight"].abs().min() == edges["weight"].abs().nlargest(5).min()
 
 
@@ -231,7 +231,7 @@ def test_plot_area_graph_says_when_no_edge_survives() -> None:
 def test_plot_unit_graph_draws_the_strongest_edges_in_the_colours_of_their_signs() -> None:
     estimator, edges = fitted()
     ax = figures.plot_unit_graph(edges, estimator.units_, n_strongest=25)
-    assert ax.get_title() == "the 25 strongest of 60 edges at q ≤ 0.05 (1560 pairs)"
+    assert ax.get_title() == "the 25 strongest of 60 edges at q ≤ 0.05 (1,560 pairs)"
     significant = edges.loc[edges.q_value <= 0.05, "weight"]
     weight = significant[significant.abs().nlargest(25).index]
     colours = [mpl.colors.to_hex(arrow.get_edgecolor()) for arrow in arrows(ax)]
@@ -280,7 +280,7 @@ def test_plot_unit_graph_by_force_is_always_the_same_and_counts_units_without_an
 def test_plot_unit_graph_by_force_writes_a_sentence_when_no_edge_survives() -> None:
     estimator, edges = fitted(planted=0)
     ax = figures.plot_unit_graph(edges, estimator.units_, "force")
-    assert texts(ax) == ["no edge at q ≤ 0.05 among 1560 pairs\n40 of 40 units have no such edge and are not drawn"]
+    assert texts(ax) == ["no edge at q ≤ 0.05 among 1,560 pairs\n40 of 40 units have no such edge and are not drawn"]
 
 
 def test_plot_unit_graph_refuses_a_layout_that_it_does_not_know() -> None:

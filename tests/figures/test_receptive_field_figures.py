@@ -37,6 +37,8 @@ def test_maps_are_drawn_from_the_best_predicted_unit_on_with_y_upwards(maps: xr.
     assert [text.get_text() for text in ax.texts][:2] == ["VISl 11\nr = 0.70", "VISp 12\nr = 0.40"]
     assert "x: -15 to 15, y: -5 to 5 degrees" in ax.texts[-1].get_text()
     assert len(ax.images) == 2
+    assert ax.get_title("left") == "2 of 3 units, those whose responses are predicted best first"
+    assert figures.plot_receptive_fields(maps).get_title("left").startswith("All 3 units")
     assert ax.images[0].origin == "lower"
     assert ax.images[0].get_array()[0, 3] == 2.0  # type: ignore[index]
 
@@ -59,6 +61,8 @@ def test_centres_have_a_colour_per_area_and_units_without_one_are_left_out() -> 
     assert sum(len(part.get_offsets()) for part in ax.collections) == 2
     assert len(ax.patches) == 1
     assert "degrees" in ax.get_xlabel()
+    assert "grey frame: what the stimulus covered" in ax.get_xlabel()
+    assert "frame" not in figures.plot_receptive_field_centres(units).get_xlabel()
     empty = figures.plot_receptive_field_centres(units.iloc[2:])
     assert empty.texts[0].get_text() == "no unit has a receptive field to show"
 

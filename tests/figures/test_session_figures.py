@@ -277,8 +277,16 @@ def test_plot_mean_waveforms_draws_every_unit_and_the_mean_of_its_area() -> None
     thick = [line for line in ax.lines if line.get_linewidth() == 2.2]
     assert [round(float(np.min(line.get_ydata()))) for line in thick] == [-100, -60]  # LGd, VISp
     assert sum(line.get_linewidth() == 0.5 for line in ax.lines) == 3
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["LGd\n1 units", "VISp\n2 units"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["LGd\n1 unit", "VISp\n2 units"]
     assert "1 ms" in texts(ax)
+    assert "thin: a unit; thick: the mean over the units of an area" in ax.get_xlabel()
+
+
+def test_numbers_above_a_thousand_are_written_as_in_the_report() -> None:
+    assert [theme.counted(number, "unit") for number in (1, 12, 1428)] == ["1 unit", "12 units", "1,428 units"]
+    raster = pd.DataFrame({"unit": range(1428), "area": "VISp"})
+    spikes = pd.DataFrame({"time": [0.1], "unit": [7], "area": ["VISp"], "trial": [0], "target": ["7"]})
+    assert figures.plot_raster(spikes, rows=raster, stop=0.25).get_ylabel() == "units (n = 1,428)"
 
 
 def test_plot_rate_distributions_shows_medians_and_does_not_lose_units_that_never_spiked() -> None:
@@ -286,7 +294,7 @@ def test_plot_rate_distributions_shows_medians_and_does_not_lose_units_that_neve
     assert len(points(ax)) == 6
     medians = [float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() == "|"]
     assert medians == [1.0, 15.0, 4.0]
-    assert "1 units that never spiked" in ax.get_xlabel()
+    assert "1 unit that never spiked" in ax.get_xlabel()
     assert ax.get_xscale() == "log"
 
 

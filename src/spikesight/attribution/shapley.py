@@ -50,38 +50,12 @@ def check_linear(decoder: Any) -> LinearDecoder:
     return decoder
 
 
-def shap_values(decoder: Any, X: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Return the Shapley value of every unit in every trial for every class.
+def shap_importance(decoder: Any, X: NDArray[Any], y: ArrayLike, blocks: NDArray[Any]) -> ShapImportance:
+    """Sum the Shapley values of every unit up over test trials.
 
     The value that is shared out is the score of a class less the mean over classes (scores are known up to a constant
     of the trial). A unit that is absent has its mean over the training trials. The scores are sums over units, so the
     value of a unit is, whatever the order in which units come: ``sum over its columns of coef * (x - mean)``.
-
-    Returns
-    -------
-    values
-        (n_trials, n_units, n_classes).
-    base
-        The score of the mean training trial, (n_classes,): values of all units and this make the score.
-
-    Raises
-    ------
-    DecoderError
-        If the decoder is not linear.
-
-    References
-    ----------
-    Lundberg and Lee (2017), "A unified approach to interpreting model predictions", NeurIPS (linear SHAP with
-    independent features); Strumbelj and Kononenko (2014), Knowledge and Information Systems 41.
-    """
-    linear = check_linear(decoder)
-    columns = linear.standardised(X)
-    values = np.stack([_of_unit(linear, columns, unit) for unit in range(linear.n_units_)], axis=1)
-    return values, linear.intercept_ - linear.intercept_.mean()
-
-
-def shap_importance(decoder: Any, X: NDArray[Any], y: ArrayLike, blocks: NDArray[Any]) -> ShapImportance:
-    """Sum the Shapley values of every unit up over test trials.
 
     Parameters
     ----------
@@ -94,6 +68,11 @@ def shap_importance(decoder: Any, X: NDArray[Any], y: ArrayLike, blocks: NDArray
     ------
     DecoderError
         If the decoder is not linear.
+
+    References
+    ----------
+    Lundberg and Lee (2017), "A unified approach to interpreting model predictions", NeurIPS (linear SHAP with
+    independent features); Strumbelj and Kononenko (2014), Knowledge and Information Systems 41.
     """
     linear = check_linear(decoder)
     rows, codes = known_trials(linear, y)
@@ -108,7 +87,7 @@ def shap_importance(decoder: Any, X: NDArray[Any], y: ArrayLike, blocks: NDArray
 
 
 def _of_unit(decoder: LinearDecoder, columns: Floats, unit: int) -> Floats:
-    """Return the values of one unit, (n_trials, n_classes); columns are 0 at the mean of the training trials."""
+    """Return Shapley values of one unit, (n_trials, n_classes); columns are 0 at the mean of the training trials."""
     own = columns[:, unit :: decoder.n_units_] @ decoder.coef_[:, unit :: decoder.n_units_].T
     return np.asarray(own - own.mean(axis=1, keepdims=True))
 

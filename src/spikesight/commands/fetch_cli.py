@@ -34,6 +34,7 @@ def fetch(
     from spikesight.commands import terminal
     from spikesight.commands.terminal_progress import TerminalProgress
     from spikesight.data.fetch_many import fetch_many
+    from spikesight.figures.theme import counted
 
     wanted = list(session_ids or [])
     if every is not None:
@@ -53,7 +54,9 @@ def fetch(
             if not row["error"]:
                 typer.echo(f"{row['path']}  ({row['bytes'] / 1e6:.1f} MB; {row['verified']})")
     if failed:
-        typer.echo(f"error: {len(failed)} of {len(rows)} sessions were not fetched: {', '.join(failed)}", err=True)
+        typer.echo(
+            f"error: {len(failed)} of {counted(len(rows), 'session')} not fetched: {', '.join(failed)}", err=True
+        )
         raise typer.Exit(1)
 
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from spikesight.commands.terminal_progress import PLAIN_WIDTH, console
 from spikesight.commands.terminal_tables import caption, table_of, without
-from spikesight.connectivity_files import found_edges
+from spikesight.connectivity_files import Q, found_edges
+from spikesight.figures.theme import counted
 from spikesight.records.connectivity_record import read_connectivity
 from spikesight.records.leaderboard import SELECTIONS, most_thorough
 from spikesight.records.run_record import REFERENCE, RunRecord, read_run
@@ -172,13 +173,13 @@ def _trouble(record: RunRecord, run: Path) -> Iterator[str]:
     if lost:
         names = ", ".join(str(failure["session"]) for failure in lost)
         yield (
-            f"error: {len(lost)} sessions were left out ({names}), the first because of {lost[0]['error']} Start the "
-            "same command again to try them once more; what is finished is kept."
+            f"error: left out {counted(len(lost), 'session')} ({names}), the first because of {lost[0]['error']} Start "
+            "the same command again to try once more; what is finished is kept."
         )
     if failed:
         first = failed[0]
         yield (
-            f"error: {len(failed)} fits failed, the first is {first['decoder']} ({first['selection']}) on "
+            f"error: {counted(len(failed), 'fit')} failed, the first is {first['decoder']} ({first['selection']}) on "
             f"fold {first['fold']} of session {first['session']}: {first['error']}. "
             f"The leaderboard is of the rest; {run / LOG} holds the tracebacks."
         )
@@ -189,9 +190,9 @@ def print_connectivity(run: Path, *, as_json: bool = False) -> None:
     record = read_connectivity(run)
     summary = record.summary
     page = str((run / REPORT).resolve())
+    found = found_edges(record.edges)
     if as_json:
-        edges = found_edges(record.edges).to_dict("records")
-        print_json({"run": str(run.resolve()), "report": page, **summary, "edges": edges})
+        print_json({"run": str(run.resolve()), "report": page, **summary, "edges": found.to_dict("records")})
         return
     out = console()
     lines = headline(record)
@@ -199,16 +200,21 @@ def print_connectivity(run: Path, *, as_json: bool = False) -> None:
     out.print(Text(lines["trust"]), soft_wrap=True)
     out.print(Text(lines["data"]), soft_wrap=True)
     if summary["left_out"]:
-        named = ", ".join(f"{unit['unit']} ({unit['n_spikes']} spikes)" for unit in summary["left_out"][:10])
+        named = ", ".join(f"{unit['unit']} ({unit['n_spikes']:,} spikes)" for unit in summary["left_out"][:10])
         more = f" and {len(summary['left_out']) - 10} more" if len(summary["left_out"]) > 10 else ""
         out.print(Text(f"left out, {summary['left_out'][0]['reason']}: {named}{more}"), soft_wrap=True)
     out.print()
-    out.print(_edge_table(record.edges.head(10)))
+    if found.empty:
+        smallest = f"No pair has a q of {Q:g} or less; the smallest is {record.edges['q_value'].min():.2g}."
+        out.print(Text("No pair passes the rule." if summary["rule"] == "7sd" else smallest), soft_wrap=True)
+    else:
+        title = "Most certain edges" if summary["n_edges"] is not None else "Strongest pairs"
+        out.print(_edge_table(found.head(10), title))
     out.print(Text(f"weight: {summary['measure']}"), soft_wrap=True)
     out.print(Text(f"report: {page}"), soft_wrap=True)
 
 
-def _edge_table(edges: pd.DataFrame) -> Table:
+def _edge_table(edges: pd.DataFrame, title: str) -> Table:
     columns = ("source", "target", "areas", "weight", "z", "q", "lag ms")
     rows = [
         {
@@ -222,7 +228,7 @@ def _edge_table(edges: pd.DataFrame) -> Table:
         }
         for edge in edges.to_dict("records")
     ]
-    return table_of(rows, "Most certain edges", columns=columns)
+    return table_of(rows, title, columns=columns)
 
 
 def _or_dash(value: float, form: str) -> str:
@@ -279,7 +285,7 @@ def print_sessions(sessions: Sequence[Mapping[str, Any]], source: str, *, as_jso
         }
         for session in sessions
     ]
-    title = f"{len(rows)} sessions; units that the default filters keep per area ({source})"
+    title = f"{counted(len(rows), 'session')}; units that the default filters keep per area ({source})"
     out, columns = console(), ("session_id", "type", "sex", "age", "line", *areas)
     out.print(table_of(rows, title, columns=columns, width=out.width, spare=("sex", "age", "line")))
 
@@ -291,7 +297,7 @@ def print_card(card: Mapping[str, Any]) -> None:
     out.print(Text(str(card["source"])), soft_wrap=True)
     low, _, high = card["repeats"]
     repeats = f"{low}" if low == high else f"{low} to {high}"
-    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']} classes, {repeats} repeats each"))
+    out.print(Text(f"{card['n_trials']:,} trials of {card['n_classes']:,} classes, {repeats} repeats each"))
     bins = "1 bin" if card["n_bins"] == 1 else f"{card['n_bins']} bins"
     out.print(Text(f"{bins}; {card['n_units']:,} units: {listed(card['units_per_area'])}"))
     out.print(Text(f"dropped units: {listed(card['dropped_units'])}; dropped trials: {listed(card['dropped_trials'])}"))
@@ -316,8 +322,8 @@ def print_predictions(table: pd.DataFrame, *, as_json: bool = False) -> None:
     unseen = table[table["role"].isin(["test", "new"])]
     right = int(unseen["correct"].sum())
     share = f" ({_percent(right / len(unseen))} %)" if len(unseen) else ""
-    left_out = f"not counted: {counts.get('training', 0)} trials of its training, {counts.get('gap', 0)} of the gap"
-    out.print(Text(f"{right} of {len(unseen)} test or new trials right{share}; {left_out}"))
+    left_out = f"not counted: {counts.get('training', 0):,} trials of its training, {counts.get('gap', 0):,} of the gap"
+    out.print(Text(f"{right:,} of {len(unseen):,} test or new trials right{share}; {left_out}"))
 
 
 def print_decoders(
@@ -373,7 +379,7 @@ def _ranges(space: Mapping[str, Mapping[str, Any]]) -> str:
 
 def listed(counts: Mapping[str, Any]) -> str:
     """Write names with their numbers in one line."""
-    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "none"
 
 
 def _json_able(value: Any) -> Any:

@@ -36,7 +36,9 @@ def print_attribution(directory: Path, *, as_json: bool = False) -> None:
     for session, own in table.groupby("session", sort=False):
         carry = int((own["q_value"] <= Q).sum())
         measure = str(own["measure"].iloc[0]).replace("_", " ")
-        title = f"Session {session}, {own['decoder'].iloc[0]}: {carry} of {len(own)} units carry (q <= {Q}); {measure}"
+        title = (
+            f"Session {session}, {own['decoder'].iloc[0]}: {carry:,} of {len(own):,} units carry (q <= {Q}); {measure}"
+        )
         rows = [_unit_line(row) for row in own.head(N_SHOWN).to_dict("records")]
         out.print(table_of(rows, title, columns=list(rows[0])))
         if (own["area"] != "").any():

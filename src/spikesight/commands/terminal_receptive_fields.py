@@ -30,7 +30,7 @@ def print_receptive_fields(summary: Mapping[str, Any], *, as_json: bool = False)
             }
             for row in summary["reconstruction"]
         ]
-        title = f"Reconstruction of {summary['n_images']} images, none seen in training"
+        title = f"Reconstruction of {summary['n_images']:,} images, none seen in training"
         out.print(table_of(rows, title, columns=tuple(rows[0])))
     if "retrieval" in summary:
         rows = [

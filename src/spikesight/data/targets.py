@@ -54,6 +54,8 @@ def is_missing(values: pd.Series) -> NDArray[np.bool_]:
 
 def parse_number(text: str) -> float | None:
     """Read "0.04" or, if all its items are equal, "[250.0, 250.0]" as a number; None for any other text."""
+    if "_" in text:  # Python reads 1_0 as 10, as it does in code; in a file it is a name
+        return None
     text = text.strip()
     items = text[1:-1].replace(",", " ").split() if text[:1] + text[-1:] == "[]" else [text]
     try:

@@ -108,5 +108,5 @@ def _in_processes(jobs: int, batch: Batch, terms: Terms) -> Outcomes:
     except BrokenProcessPool as error:
         raise WorkerError(
             f"a worker process died while decoding session {batch.problem.session!r}, most likely because memory ran "
-            f"out ({jobs} at a time). Finished cells are kept: run again, with fewer jobs, to continue."
+            f"out ({jobs} at a time). Finished fits are kept: run again, with fewer jobs, to continue."
         ) from error

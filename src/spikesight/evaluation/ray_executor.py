@@ -170,7 +170,7 @@ def _outcome(reference: Any, task: _Task) -> Outcome:
     except ray.exceptions.RayError as error:
         raise WorkerError(
             f"a worker process or its node died while decoding session {task.session!r} ({task.cell.contender.name}, "
-            f"fold {task.cell.fold}), and {RETRIES} times again, most likely because memory ran out. Finished cells "
+            f"fold {task.cell.fold}), and {RETRIES} times again, most likely because memory ran out. Finished fits "
             "are kept: run again to continue."
         ) from error
     if isinstance(answer, str):
@@ -199,8 +199,8 @@ def _await_room(memory: int, seconds: float) -> None:
         time.sleep(0.5)
     has = "no node has a core" if largest is None else f"the largest has {largest / 1e6:,.0f} MB"
     raise ClusterError(
-        f"a cell needs a core and about {memory / 1e6:,.0f} MB of memory; of the nodes of the Ray cluster, {has}. Use "
-        "larger nodes (or `ray start --memory`), fewer units or fewer bins. Finished cells are kept: run again to "
+        f"a fit needs a core and about {memory / 1e6:,.0f} MB of memory; of the nodes of the Ray cluster, {has}. Use "
+        "larger nodes (or `ray start --memory`), fewer units or fewer bins. Finished fits are kept: run again to "
         "continue."
     )
 

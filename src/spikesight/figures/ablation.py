@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from spikesight.figures.theme import INK, PALETTE, RULE, axes_or_new, plain, write_instead, write_percent
+from spikesight.figures.theme import INK, PALETTE, RULE, axes_or_new, counted, plain, write_instead, write_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ def plot_area_ablation(ablation: pd.DataFrame, ax: "Axes | None" = None) -> "Axe
         label = f"{order}, {_HOW[how][1]}" if len(ways) > 1 else order
         ax.errorbar(x, mean, yerr=bars, fmt="o", ms=5, color=PALETTE[place], elinewidth=1.2, label=label)
     sizes = ablation[ablation["order"] == _WITHOUT].groupby("area")["n_dropped"].first()
-    ax.set_xticks(range(len(areas)), [f"{plain(area)}\n{sizes[area]} units" for area in areas], fontsize=8.5)
+    ax.set_xticks(range(len(areas)), [f"{plain(area)}\n{counted(sizes[area], 'unit')}" for area in areas], fontsize=8.5)
     ax.set_xlabel("area")
     ax.set_ylabel("accuracy on test trials (%), bar: folds")
     write_percent(ax, "y")

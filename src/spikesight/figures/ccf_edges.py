@@ -60,11 +60,11 @@ def plot_edges_in_ccf(
     inside = known[order.places(edges["source_unit"])] & known[order.places(edges["target_unit"])]
     chosen = strongest_edges(edges[inside], n_strongest, q)
     space: Any = axes_or_new(ax, 7.4, 5.4, projection="3d")
-    left_out = f"{int((~known).sum())} of {len(known)} units without a known place are left out"
+    left_out = f"{int((~known).sum()):,} of {len(known):,} units without a known place are left out"
     if not known.any():
         space.set_axis_off()
         space.text2D(
-            0.5, 0.5, f"No unit has a known place in the CCF\n({len(known)} units).", transform=space.transAxes,
+            0.5, 0.5, f"No unit has a known place in the CCF\n({len(known):,} units).", transform=space.transAxes,
             ha="center", va="center",
         )  # fmt: skip
         return space  # type: ignore[no-any-return]
@@ -105,7 +105,7 @@ def _draw_units(order: UnitOrder, places: NDArray[np.float64], known: NDArray[np
             handles.append(
                 space.scatter(
                     *places[own].T, s=size, color=colour, marker=marker, ec="white", lw=0.4, depthshade=False,
-                    label=f"{plain(area)} ({int(own.sum())})",
+                    label=f"{plain(area)} ({int(own.sum()):,})",
                 )
             )  # fmt: skip
     return handles

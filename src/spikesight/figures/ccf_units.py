@@ -58,7 +58,7 @@ def plot_units_in_ccf(units: pd.DataFrame, ax: "Axes | None" = None, *, plane: P
         own = units[areas == area]
         ax.scatter(
             own[across], own[down], s=18, color=colour, marker=marker, lw=0, alpha=0.8,
-            label=f"{plain(area)} ({len(own)})",
+            label=f"{plain(area)} ({len(own):,})",
         )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
     ax.invert_yaxis()

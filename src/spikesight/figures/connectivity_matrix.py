@@ -76,8 +76,8 @@ def draw_matrix(connectivity: xr.DataArray, order: UnitOrder, ax: "Axes") -> Non
         ax.set_xticks([])
         ax.set_yticks([])
     sorted_by = f", by {' and '.join(keys)}" if keys else ""
-    ax.set_xlabel(f"target unit (n = {len(order.ids)}{sorted_by})")
-    ax.set_ylabel(f"source unit (n = {len(order.ids)}{sorted_by})")
+    ax.set_xlabel(f"target unit (n = {len(order.ids):,}{sorted_by})")
+    ax.set_ylabel(f"source unit (n = {len(order.ids):,}{sorted_by})")
     measure = textwrap.fill(plain(connectivity.attrs.get("measure", "connectivity")), 56)
     ends = (
         f"(scale ends at the {_QUANTILE * 100:g}th percentile of |values|)" if clipped else "(scale holds all values)"

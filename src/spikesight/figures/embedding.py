@@ -60,7 +60,7 @@ def plot_embedding(table: pd.DataFrame, ax: "Axes | None" = None, *, colour: str
             table["x"], table["y"], c=labels.to_numpy(float), cmap="viridis", s=size, lw=0, alpha=0.85, rasterized=True
         )
         n_distinct = named.nunique()
-        ax.figure.colorbar(points, ax=ax, label=f"{_title(colour)} ({n_distinct} values)", shrink=0.8)
+        ax.figure.colorbar(points, ax=ax, label=f"{_title(colour)} ({n_distinct:,} values)", shrink=0.8)
     else:
         every = sort_labels(named)
         chosen = np.unique(np.linspace(0, len(every) - 1, _FEW).astype(int))

@@ -68,10 +68,8 @@ def plot_ground_truth(
     seen = truth.sel(source_unit=ids, target_unit=ids).to_numpy()
     n_edges = int(np.count_nonzero(seen[~np.eye(len(ids), dtype=bool)]))
     hidden = len(known) - len(ids)
-    left.set_title(
-        f"truth: {n_edges} of {len(ids) * (len(ids) - 1)} pairs coupled{f', {hidden} units hidden' if hidden else ''}",
-        fontsize=10,
-    )
+    unseen = f", {hidden:,} units hidden" if hidden else ""
+    left.set_title(f"truth: {n_edges:,} of {len(ids) * (len(ids) - 1):,} pairs coupled{unseen}", fontsize=10)
     said = ", ".join(f"{plain(name)} {value:.3f}" for name, value in (scores or {}).items())
     right.set_title(f"estimate: {said}" if said else "estimate", fontsize=10)
     return left, right

@@ -65,14 +65,14 @@ def plot_lag_histogram(edges: pd.DataFrame, q: float = 0.05, ax: "Axes | None" =
             height = np.histogram(own, borders)[0]
             ax.bar(
                 borders[:-1], height, np.diff(borders), bottom=below, align="edge", color=colour, ec="white", lw=0.6,
-                label=f"{kind} ({own.size})",
+                label=f"{kind} ({own.size:,})",
             )  # fmt: skip
             below += height
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
     ax.set_ylim(0, 1.08 * below.max())
-    ax.set_title(f"{len(dated)} of {len(edges)} pairs at q ≤ {q:g}", fontsize=10)
+    ax.set_title(f"{len(dated):,} of {len(edges):,} pairs at q ≤ {q:g}", fontsize=10)
     ax.legend(title="edges", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax
 
@@ -81,8 +81,8 @@ def _why_empty(edges: pd.DataFrame, found: pd.DataFrame, q: float) -> str:
     if edges["q_value"].isna().all():
         return "This estimator has no p-values, so no edge can be said to survive a test."
     if found.empty:
-        return f"No edge survives the false discovery rate of {q:g}\namong {len(edges)} pairs of units."
-    return f"{len(found)} edges survive the false discovery rate of {q:g},\nbut this estimator gives them no lag."
+        return f"No edge survives the false discovery rate of {q:g}\namong {len(edges):,} pairs of units."
+    return f"{len(found):,} edges survive the false discovery rate of {q:g},\nbut this estimator gives them no lag."
 
 
 def _kinds(edges: pd.DataFrame) -> NDArray[np.str_]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spikesight.figures.theme import RULE, SOFT_INK, axes_or_new, plain
+from spikesight.figures.theme import RULE, SOFT_INK, axes_or_new, counted, plain
 from spikesight.figures.unit_order import NOT_GIVEN, area_looks, area_names, sort_areas
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def plot_probe_map(units: pd.DataFrame, ax: "Axes | None" = None, *, sites: pd.D
         own = named == area
         ax.scatter(
             x[own], depth[own], s=16, color=colour, marker=marker, lw=0, alpha=0.85, zorder=2,
-            label=f"{plain(area)} ({own.sum()})",
+            label=f"{plain(area)} ({own.sum():,})",
         )  # fmt: skip
     counts = units["probe"].astype(str).value_counts()
-    ax.set_xticks(range(len(probes)), [f"{plain(probe)}\n{counts[probe]} units" for probe in probes])
+    ax.set_xticks(range(len(probes)), [f"{plain(probe)}\n{counted(counts[probe], 'unit')}" for probe in probes])
     lowest, highest = ax.dataLim.intervaly
     ax.set_ylim(lowest - 0.03 * (highest - lowest), highest + 0.03 * (highest - lowest))
     ax.set_xlim(-0.6, len(probes) - 0.4)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from spikesight.data.labels import short_labels
 from spikesight.errors import ConfigError
-from spikesight.figures.theme import PALETTE, RULE, area_colours, axes_or_new, plain
+from spikesight.figures.theme import PALETTE, RULE, area_colours, axes_or_new, counted, plain
 from spikesight.figures.unit_order import NOT_GIVEN
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def plot_psth(
         time = own["time"].to_numpy(float) * 1000
         ax.fill_between(time, own["low"].to_numpy(float), own["high"].to_numpy(float), color=colour, alpha=0.15, lw=0)
         label = short[names[coloured]] if n_dashed == 1 else f"{short[names[coloured]]}, {names[dashed]}"
-        n = f"{int(own['n_trials'].iloc[0])} trials" if coloured == "target" else f"{int(own['n_units'].iloc[0])} units"
+        what = "trial" if coloured == "target" else "unit"
+        n = counted(int(own[f"n_{what}s"].iloc[0]), what)
         ax.plot(
             time, own["mean"].to_numpy(float), color=colour, ls=dashes[names[dashed]], lw=1.6,
             label=f"{plain(label)} ({n})",

@@ -83,7 +83,7 @@ def plot_raster(
     _name_groups(ax, groups, "class" if by == "trial" else "area")
     _name_panels(ax, panels, stop)
     ax.set_xlabel("time from the start of the presentation (ms)" if len(panels) < 2 else "time from each start (ms)")
-    ax.set_ylabel(f"{key}s (n = {len(place)})")
+    ax.set_ylabel(f"{key}s (n = {len(place):,})")
     ax.tick_params(axis="y", colors=SOFT_INK)
     return ax
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spikesight.figures.theme import INK, RULE, axes_or_new, plain
+from spikesight.figures.theme import INK, RULE, axes_or_new, counted, plain
 from spikesight.figures.unit_order import area_looks, area_names, sort_areas
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def plot_rate_distributions(rates: pd.DataFrame, ax: "Axes | None" = None) -> "A
         ax.plot(quartiles[[1]], [row], "|", color=INK, ms=15, mew=2.2, zorder=4)
     ax.set_xscale("log")
     _write_plain_numbers(ax, float(positive.max()) / floor if positive.size else 1.0)
-    ax.set_yticks(range(len(areas)), [f"{plain(area)} ({(named == area).sum()})" for area in areas])
+    ax.set_yticks(range(len(areas)), [f"{plain(area)} ({(named == area).sum():,})" for area in areas])
     ax.set_ylim(len(areas) - 0.5, -0.5)
     ax.grid(axis="x", color=RULE, lw=0.7)
     ax.set_axisbelow(True)
-    never = f"\ntriangles: {(rate <= 0).sum()} units that never spiked" if (rate <= 0).any() else ""
+    never = f"\ntriangles: {counted((rate <= 0).sum(), 'unit')} that never spiked" if (rate <= 0).any() else ""
     ax.set_xlabel(f"mean rate (spikes/s), bar: median and quartiles{never}")
     ax.set_ylabel("area (units)")
     return ax

@@ -40,7 +40,7 @@ def plot_area_rates(rates: pd.DataFrame, ax: "Axes | None" = None, *, stop: floa
             own["mean"].to_numpy(float),
             color=colour,
             lw=1.6,
-            label=f"{plain(area)} ({int(own['n_units'].iloc[0])})",
+            label=f"{plain(area)} ({int(own['n_units'].iloc[0]):,})",
         )
     ax.set_ylim(0, None)
     ax.margins(x=0)

@@ -85,6 +85,8 @@ def plot_receptive_fields(
     note = f"x: {x}, y: {y} {unit}; {scale}; r: predicted and observed responses, held out"
     ax.text(0, -_NOTE, note, fontsize=7.5, color=SOFT_INK, va="bottom")
     ax.set_ylim(-_NOTE - 0.02, n_rows * step)
+    which = f"{len(best):,} of {len(r):,} units" if len(best) < len(r) else f"All {len(r):,} units"
+    ax.set_title(f"{which}, those whose responses are predicted best first", loc="left", fontsize=10)
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
@@ -98,8 +100,7 @@ def plot_receptive_field_centres(
     Parameters
     ----------
     units
-        Columns ``centre_x``, ``centre_y`` (degrees from the screen's middle), ``area``, and perhaps ``size`` (degrees
-        squared), which the area of a mark grows with.
+        Columns ``centre_x``, ``centre_y`` (degrees from the screen's middle) and ``area``.
     ax
         Where to draw; a new figure if None.
     screen
@@ -122,10 +123,17 @@ def plot_receptive_field_centres(
     for area, colour in area_colours(sorted(set(areas))).items():
         own = shown[areas == area]
         ax.scatter(
-            own["centre_x"], own["centre_y"], s=14, color=colour, alpha=0.65, lw=0, label=f"{plain(area)} ({len(own)})"
+            own["centre_x"],
+            own["centre_y"],
+            s=14,
+            color=colour,
+            alpha=0.65,
+            lw=0,
+            label=f"{plain(area)} ({len(own):,})",
         )
     ax.set_aspect("equal", adjustable="datalim")
-    ax.set_xlabel("azimuth (degrees from the screen's middle)")
+    framed = "\ngrey frame: what the stimulus covered" if screen is not None else ""
+    ax.set_xlabel(f"azimuth (degrees from the screen's middle){framed}")
     ax.set_ylabel("elevation (degrees)")
     ax.legend(title="area (units)", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8.5)
     return ax
@@ -155,7 +163,7 @@ def plot_centre_agreement(units: pd.DataFrame, ax: "Axes | None" = None, *, refe
         known, own = units[f"{reference}_{axis}"].to_numpy(float), units[f"centre_{axis}"].to_numpy(float)
         both = np.isfinite(known) & np.isfinite(own)
         r = np.corrcoef(known[both], own[both])[0, 1] if both.sum() > 2 else np.nan
-        label = f"{name}, r = {r:.2f} (n = {int(both.sum())})"
+        label = f"{name}, r = {r:.2f} (n = {int(both.sum()):,})"
         ax.scatter(known[both], own[both], s=11, color=colour, marker=marker, alpha=0.5, lw=0, label=label)
         ends += [*known[both], *own[both]]
     if not ends:

@@ -57,8 +57,8 @@ def plot_response_map(responses: xr.DataArray, ax: "Axes | None" = None) -> "Axe
     ax.tick_params(axis="x", length=2, labelsize=7.5)
     _mark_areas(ax, area_names(table["area"].to_numpy()) if "area" in table.coords else [])
     ax.spines[:].set_visible(True)
-    ax.set_xlabel(f"class{names and ': '}{plain(names)} (n = {n_classes})")
-    ax.set_ylabel(f"units (n = {n_units})")
+    ax.set_xlabel(f"class{names and ': '}{plain(names)} (n = {n_classes:,})")
+    ax.set_ylabel(f"units (n = {n_units:,})")
     clipped = bool(strength.size and limit < strength.max())
     name, unit = plain(responses.attrs.get("long_name", "response")), plain(responses.attrs.get("units", ""))
     ends = f"\n(scale ends at the {_QUANTILE * 100:g}th percentile)" if clipped else ""

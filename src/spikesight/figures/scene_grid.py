@@ -81,8 +81,8 @@ def plot_scene_grid(
     ax.set_xlim(-_GAP, n_columns * step_x)
     ax.set_ylim(n_rows * step_y, -_GAP)
     ax.set_axis_off()
-    some = "" if len(values) == n_frames else f"{len(values)} of "
+    some = "" if len(values) == n_frames else f"{len(values):,} of "
     ax.set_title(
-        f"{some}{n_frames} pictures: frame{'' if repeats is None else ' (times shown)'}", fontsize=9.5, color=SOFT_INK
+        f"{some}{n_frames:,} pictures: frame{'' if repeats is None else ' (times shown)'}", fontsize=9.5, color=SOFT_INK
     )
     return ax

@@ -55,14 +55,14 @@ def strongest_edges(edges: pd.DataFrame, n_strongest: int, q: float) -> Stronges
     candidates = edges[drawable & (edges["q_value"].to_numpy(np.float64) <= q)] if tested else edges[drawable]
     order = np.argsort(-candidates["weight"].abs().to_numpy(np.float64), kind="stable")[:n_strongest]
     if not tested:
-        said = f"the {len(order)} strongest of {len(edges)} pairs (no test: not necessarily edges)"
+        said = f"the {len(order):,} strongest of {len(edges):,} pairs (no test: not necessarily edges)"
     elif len(candidates) > len(order):
-        said = f"the {len(order)} strongest of {len(candidates)} edges at q ≤ {q:g} ({len(edges)} pairs)"
+        said = f"the {len(order):,} strongest of {len(candidates):,} edges at q ≤ {q:g} ({len(edges):,} pairs)"
     elif len(order):
-        number = f"all {len(order)} edges" if len(order) > 1 else "1 edge"
-        said = f"{number} at q ≤ {q:g} ({len(edges)} pairs)"
+        number = f"all {len(order):,} edges" if len(order) > 1 else "1 edge"
+        said = f"{number} at q ≤ {q:g} ({len(edges):,} pairs)"
     else:
-        said = f"no edge at q ≤ {q:g} among {len(edges)} pairs"
+        said = f"no edge at q ≤ {q:g} among {len(edges):,} pairs"
     return Strongest(candidates.iloc[order[::-1]], said, _both_ways(edges))
 
 

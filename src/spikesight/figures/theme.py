@@ -139,6 +139,11 @@ def plain(text: object) -> str:
     return str(text).replace("$", r"\$")
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many: "1 unit", "1,428 units"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def write_percent(ax: "Axes", which: str) -> None:
     """Write the ticks of the ``which`` ("x" or "y") axis, fractions, as percentages."""
     from matplotlib.ticker import PercentFormatter

@@ -64,7 +64,7 @@ def plot_misclassified_trials(
         _draw_in_colours(table, right, labels, size, ax)
     else:
         _draw_with_lines(table, right, size, most_named, ax)
-    ax.set_title(f"{(~right).sum()} of {len(table)} test trials decoded wrongly", fontsize=10, loc="left")
+    ax.set_title(f"{(~right).sum():,} of {len(table):,} test trials decoded wrongly", fontsize=10, loc="left")
     ax.set_xlabel(plain(axes_are[0]))
     ax.set_ylabel(plain(axes_are[1]))
     ax.set_xticks([])
@@ -79,7 +79,7 @@ def _draw_in_colours(table: pd.DataFrame, right: NDArray[np.bool_], labels: list
         own = (table["y_true"] == label).to_numpy()
         ax.scatter(
             table["x"][own], table["y"][own], s=size, color=colour[label], alpha=0.55, lw=0, zorder=2,
-            label=f"{plain(label)} ({own.sum()})",
+            label=f"{plain(label)} ({own.sum():,})",
         )  # fmt: skip
     for label in labels:
         own = (table["y_pred"] == label).to_numpy() & ~right
@@ -89,11 +89,11 @@ def _draw_in_colours(table: pd.DataFrame, right: NDArray[np.bool_], labels: list
 
 def _draw_with_lines(table: pd.DataFrame, right: NDArray[np.bool_], size: float, most: int, ax: "Axes") -> None:
     ax.scatter(
-        table["x"][right], table["y"][right], s=size, color=_RIGHT, lw=0, zorder=1, label=f"right ({right.sum()})"
+        table["x"][right], table["y"][right], s=size, color=_RIGHT, lw=0, zorder=1, label=f"right ({right.sum():,})"
     )
     ax.scatter(
         table["x"][~right], table["y"][~right], s=1.3 * size, marker="x", color=REFERENCE, lw=1.0, alpha=0.8, zorder=2,
-        label=f"wrong ({(~right).sum()})",
+        label=f"wrong ({(~right).sum():,})",
     )  # fmt: skip
     middle = table.groupby("y_true")[["x", "y"]].median()
     wrong = table[~right]

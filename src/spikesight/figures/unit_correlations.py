@@ -54,7 +54,7 @@ def plot_unit_correlations(clustered: xr.Dataset, ax: "Axes | None" = None) -> "
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(True)
-    ax.set_xlabel(f"units (n = {n_units}, sorted by clustering)")
+    ax.set_xlabel(f"units (n = {n_units:,}, sorted by clustering)")
     label = plain(correlation.attrs.get("long_name", "correlation of counts"))
     clipped = bool(known.size and limit < known.max())
     ends = f"\n(scale ends at the {_QUANTILE * 100:g}th percentile of |r|)" if clipped else ""

@@ -77,7 +77,7 @@ def plot_unit_graph(
         drawn = np.unique(ends)
         places = force_places(len(order.ids), ends)
         alone = len(order.ids) - len(drawn)
-        left_out = f"\n{alone} of {len(order.ids)} units have no such edge and are not drawn" if alone else ""
+        left_out = f"\n{alone:,} of {len(order.ids):,} units have no such edge and are not drawn" if alone else ""
         title = f"{chosen.said}{left_out}"
         if not drawn.size:
             ax.set_axis_off()
@@ -152,7 +152,7 @@ def _draw_units(order: UnitOrder, drawn: NDArray[np.int64], places: NDArray[np.f
             handles.append(
                 ax.scatter(
                     places[own, 0], places[own, 1], s=size, color=colour, marker=marker, ec="white", lw=0.4, zorder=3,
-                    label=f"{plain(area)} ({own.size})",
+                    label=f"{plain(area)} ({own.size:,})",
                 )
             )  # fmt: skip
     return handles

@@ -68,7 +68,7 @@ def plot_unit_importance(units: pd.DataFrame, ax: "Axes | None" = None, *, by: s
     if by == "area":
         counts = named["area"].value_counts()
         share = {area: (named.loc[named["area"] == area, "q_value"] <= Q).mean() for area in areas}
-        labels = [f"{plain(area)}\n{share[area]:.0%} of {counts[area]}" for area in areas]
+        labels = [f"{plain(area)}\n{share[area]:.0%} of {counts[area]:,}" for area in areas]
         ax.set_xticks(range(len(areas)), labels, fontsize=8.5)
         ax.set_xlim(-0.6, len(areas) - 0.4)
         ax.set_xlabel("area; bar: median\nfilled, and their share: units that carry (q <= 0.05)")

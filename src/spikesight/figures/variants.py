@@ -70,7 +70,7 @@ def plot_decoder_variants(combinations: pd.DataFrame, named: pd.DataFrame, ax: "
     for column, stage in enumerate(stages):
         ax.text(column * _STEP, _TALL / 2 + 0.1, _HEADS[stage], ha="center", va="bottom", weight="bold", fontsize=9.5)
     _draw_paths(named, places, ax)
-    n_kinds = f"{len(combinations)} combinations are legal, {len(named)} have a name; any part is a parameter"
+    n_kinds = f"{len(combinations):,} combinations are legal, {len(named)} have a name; any part is a parameter"
     ax.set_title(n_kinds, fontsize=11, loc="left")
     ax.set_xlim(-_WIDTH / 2 - 1.4, _STEP * (len(stages) - 1) + _WIDTH / 2 + 0.1)
     ax.set_ylim(-_TALL / 2, _TALL / 2 + 0.6)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from spikesight.figures.theme import INK, RULE, SOFT_INK, axes_or_new, plain
+from spikesight.figures.theme import INK, RULE, SOFT_INK, axes_or_new, counted, plain
 from spikesight.figures.unit_order import area_looks, area_names, sort_areas
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def plot_mean_waveforms(waveforms: pd.DataFrame, ax: "Axes | None" = None) -> "A
         ax.plot(mean.index.to_numpy(float) + shift, mean["mean"], color=colour, lw=2.2)
     n_units = table.groupby("area")["unit"].nunique()
     ax.set_xticks(
-        [number * step for number in range(len(areas))], [f"{plain(area)}\n{n_units[area]} units" for area in areas]
+        [number * step for number in range(len(areas))],
+        [f"{plain(area)}\n{counted(n_units[area], 'unit')}" for area in areas],
     )
     ax.tick_params(axis="x", length=0)
     ax.tick_params(axis="y", colors=SOFT_INK)
@@ -62,6 +63,8 @@ def plot_mean_waveforms(waveforms: pd.DataFrame, ax: "Axes | None" = None) -> "A
                 fontsize=8.5)  # fmt: skip
     ax.margins(x=0.02)
     ax.set_ylim(bottom * 1.2, None)
-    ax.set_xlabel("area; time in ms from the trough, at the tick")
+    ax.set_xlabel(
+        "area; time in ms from the trough, at the tick\nthin: a unit; thick: the mean over the units of an area"
+    )
     ax.set_ylabel("mean waveform at the largest site (uV)")
     return ax

@@ -10,8 +10,9 @@ from spikesight.gallery.connectivity_pictures import CONNECTIVITY_FIGURES
 from spikesight.gallery.pictures import Picture
 from spikesight.gallery.run_material import RunMaterial
 from spikesight.gallery.run_pictures import RUN_FIGURES
-from spikesight.records.connectivity_record import holds_connectivity, read_connectivity
-from spikesight.records.run_record import read_run
+from spikesight.records.connectivity_record import holds_connectivity
+from spikesight.records.finished_run import read_finished_run
+from spikesight.records.run_record import RunRecord
 from spikesight.tracking.progress import Progress
 from spikesight.tracking.run_directory import in_file_name
 
@@ -65,12 +66,13 @@ def draw_run(
     """
     check_format(format)
     run, out = Path(run), Path(out)
+    finished = read_finished_run(run)
     makers = _makers(run)
     for name in only:
         if name not in makers:
             raise UnknownNameError("figure of this run", name, makers)
     names = [name for name in makers if not only or name in only]
-    record = read_connectivity(run) if holds_connectivity(run) else RunMaterial(read_run(run), images)
+    record = RunMaterial(finished, images) if isinstance(finished, RunRecord) else finished
     if isinstance(record, RunMaterial):
         record.check_images()
     try:

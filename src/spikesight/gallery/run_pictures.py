@@ -49,7 +49,7 @@ def _accuracy_per_session(run: RunMaterial) -> Iterable[Picture]:
 def _confusion(run: RunMaterial) -> Iterable[Picture]:
     def draw(row: "pd.Series[Any]", trials: pd.DataFrame) -> Any:
         ax = figures.plot_confusion_matrix(count_confusions(trials["y_true"], trials["y_pred"]), order="similarity")
-        ax.set_title(f"{_row(row)}: {row['accuracy']:.1%} of {len(trials)} test trials", fontsize=10, loc="left")
+        ax.set_title(f"{_row(row)}: {row['accuracy']:.1%} of {len(trials):,} test trials", fontsize=10, loc="left")
         return ax
 
     for session, row, trials in run.best():

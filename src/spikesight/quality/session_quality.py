@@ -82,7 +82,7 @@ def _clock_flag(check: ClockCheck) -> str:
     if np.isfinite(check.delay):
         interval = f"{check.delay:.3f} s [{check.low:.3f}, {check.high:.3f}]"
         return f"{check.probe}: {check.status}, {interval} after {check.stimulus}"
-    return f"{check.probe}: {check.status} ({check.stimulus}, {check.n_visual} units in visual areas)"
+    return f"{check.probe}: {check.status} ({check.stimulus}, {check.n_visual:,} units in visual areas)"
 
 
 def _label_flag(check: LabelCheck) -> str:

@@ -126,7 +126,8 @@ def mean_leaderboard(per_session: pd.DataFrame, predictions: pd.DataFrame, *, se
         The columns of ``per_session`` without ``session`` and with ``n_sessions``. ``n_trials`` and ``seconds`` are
         sums over sessions, ``n_units`` and ``n_parameters`` are medians, everything else is the mean. ``minus_best`` is
         the mean difference to the first row that is no reference, its bounds are those of
-        `spikesight.statistics.paired_difference` over sessions, NaN where there are fewer than ``FEWEST_FOR_T``.
+        `spikesight.statistics.paired_difference` over sessions, never beyond -1 and 1, and NaN where there are fewer
+        than ``FEWEST_FOR_T``.
         No row where every decoder is missing in some session.
     """
     trials_of = dict(iter(predictions.groupby(_POINT, sort=False)))
@@ -195,8 +196,10 @@ def _same_answers(own: pd.DataFrame, best: pd.DataFrame) -> bool:
 
 def _over_sessions(own: NDArray[np.float64], best: NDArray[np.float64]) -> tuple[float, float, float]:
     found = paired_difference(own, best)
-    bounds = (found.low, found.high) if found.n >= FEWEST_FOR_T else (float("nan"), float("nan"))
-    return found.mean, *bounds
+    if found.n < FEWEST_FOR_T:
+        return found.mean, float("nan"), float("nan")
+    # Student's t knows no bounds; a difference of shares has them, so that nothing is lost beyond.
+    return found.mean, max(found.low, -1.0), min(found.high, 1.0)
 
 
 def _on_same_trials(own: "pd.Series[float]", best: "pd.Series[float]", seed: int) -> tuple[float, float, float]:

@@ -119,7 +119,7 @@ def read_partial(path: Path, parts: PartsReader) -> RunRecord | None:
     try:
         predictions = pd.concat([parts.predictions(part) for part in results["part"]], ignore_index=True)
     except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"cannot read the finished cells of {path}: {error}.") from error
+        raise RunDirectoryError(f"cannot read the finished fits of {path}: {error}.") from error
     results = results.drop(columns="part").reset_index(drop=True)
     per_session = session_leaderboard(results, predictions)
     there = set(per_session["session"].astype(str))

@@ -72,7 +72,7 @@ def receptive_field_section(folder: str | Path) -> dict[str, Any]:
 def describe_receptive_fields(summary: Mapping[str, Any]) -> list[str]:
     """Say in sentences what was found: units, held-out correlations, agreement with known centres."""
     share = summary["n_significant"] / max(summary["n_units"], 1)
-    images = f", {summary['n_images']} images" if summary["n_images"] else ""
+    images = f", {summary['n_images']:,} images" if summary["n_images"] else ""
     what = "images" if summary["n_images"] else "places"
     lines = [
         f"Session {summary['session_id']}, {summary['stimulus']}: {summary['n_units']:,} units, "
@@ -94,7 +94,9 @@ def describe_receptive_fields(summary: Mapping[str, Any]) -> list[str]:
     for axis in ("azimuth", "elevation") if known else ():
         found = known[axis]
         if found["n"] < 3:
-            lines.append(f"Centres against {known['reference']} ones, {axis}: {found['n']} units, too few to compare.")
+            lines.append(
+                f"Centres against {known['reference']} ones, {axis}: {found['n']:,} units, too few to compare."
+            )
             continue
         lines.append(
             f"Centres against {known['reference']} ones, {axis}: r = {found['r']:.3f} "

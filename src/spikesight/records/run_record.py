@@ -17,6 +17,10 @@ from spikesight.tuning_results import CANDIDATES, checked_candidates, parameters
 
 SESSIONS: Final = "sessions.json"
 REFERENCE: Final = "reference"
+BENCHMARKS: Final = "`spikesight benchmark` or `spikesight tune`"
+"""Commands that leave what `read_run` reads."""
+_OF_OTHER_COMMANDS: Final = {"source": "a connectivity estimate", "run": "an attribution", "file": "receptive fields"}
+"""A key that only the config of such a run directory has, and what that holds; a benchmark has ``sources``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,21 +65,33 @@ class RunRecord:
     epochs: pd.DataFrame | None = None
 
 
-def read_run(path: str | Path) -> RunRecord:
-    """Read a run directory that has results.
+def read_run(path: str | Path, commands: str = BENCHMARKS) -> RunRecord:
+    """Read the run directory of a benchmark or a search that has results.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    commands
+        Those whose directories the caller takes, for errors.
 
     Raises
     ------
     RunDirectoryError
-        If ``path`` is no run directory, has no results yet, or one of its files is damaged.
+        If ``path`` is no such run directory, has no results yet, or one of its files is damaged.
     """
     path = Path(path)
     if not (path / CONFIG).is_file():
         came = f"{path} has no {CONFIG}" if path.is_dir() else f"{path} is {'a file' if path.exists() else 'not there'}"
-        raise RunDirectoryError(f"expected a run directory, {came}. Give the --out of a benchmark.")
-    if not (path / RESULTS).is_file():
-        raise RunDirectoryError(f"{path} has no {RESULTS} yet: the benchmark was stopped. Start it again to finish it.")
+        raise RunDirectoryError(f"expected a run directory, {came}. Give the --out of {commands}.")
     config = _read(path / CONFIG)
+    if not (path / RESULTS).is_file():
+        held = next((held for key, held in _OF_OTHER_COMMANDS.items() if key in (config or ())), None)
+        if held is not None:
+            raise RunDirectoryError(
+                f"expected the run directory of a benchmark, {path} is one of {held}. Give the --out of {commands}."
+            )
+        raise RunDirectoryError(f"{path} has no {RESULTS} yet: the benchmark was stopped. Start it again to finish it.")
     results, predictions = _read(path / RESULTS), _read(path / PREDICTIONS)
     if results.empty or predictions.empty:
         raise RunDirectoryError(f"{path} holds no finished result: every decoder failed; {FAILURES} says why.")

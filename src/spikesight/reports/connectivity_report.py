@@ -88,7 +88,7 @@ def headline(record: ConnectivityRecord) -> dict[str, str]:
         ),
         "trust": _stability(summary),
         "data": (
-            f"{summary['n_units']} units of session {summary['session_id'] or 'without a name'}, "
+            f"{summary['n_units']:,} units of session {summary['session_id'] or 'without a name'}, "
             f"{summary['duration'] / 60:.1f} minutes of {summary['period']} in bins of "
             f"{1000 * summary['bin_size']:g} ms."
         ),

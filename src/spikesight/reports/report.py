@@ -8,9 +8,10 @@ import yaml
 
 from spikesight.errors import ConfigError
 from spikesight.figures import theme
-from spikesight.records.connectivity_record import ConnectivityRecord, holds_connectivity, read_connectivity
+from spikesight.records.connectivity_record import ConnectivityRecord, holds_connectivity
+from spikesight.records.finished_run import COMMANDS, read_finished_run
 from spikesight.records.merged_runs import Pool, against_bins, different_terms, pool_runs, run_names
-from spikesight.records.run_record import RunRecord, read_run
+from spikesight.records.run_record import RunRecord
 from spikesight.reports import connectivity_report
 from spikesight.reports.numbers import FILTERS, rows_of
 from spikesight.reports.page import render_page, write_whole
@@ -77,12 +78,10 @@ def write_report(
             f"expected a run of a benchmark or of connectivity, {', '.join(map(str, maps))} holds receptive fields "
             "alone. Give a run beside it."
         )
-    write_whole(path, render([_read(place) for place in places if place not in maps], images, maps))
+    commands = f"{COMMANDS}, and beside one of these that of `spikesight receptive-fields`"
+    records = [read_finished_run(place, commands) for place in places if place not in maps]
+    write_whole(path, render(records, images, maps))
     return path
-
-
-def _read(place: Path) -> Record:
-    return read_connectivity(place) if holds_connectivity(place) else read_run(place)
 
 
 def render(records: Record | Sequence[Record], images: "xr.DataArray | None" = None, maps: Sequence[Path] = ()) -> str:

@@ -122,13 +122,11 @@ class LiveReport:
         record = read_partial(self.path, self._run.parts)
         if record is None:
             return None
-        cells = (
-            f"{self._state.finished:,} of {self._state.total:,}" if self._state.total else f"{self._state.finished:,}"
-        )
+        done = f"{self._state.finished:,}" + (f" of {self._state.total:,}" if self._state.total else "")
         return _marked(
             render_report(record),
-            f"Not the end: {cells} cells so far. Ranked are decoders that were tested on the same trials, in the "
-            "sessions that have most of them; the others follow.",
+            f"Not the end: {done} fits so far (a fit is one decoder on one fold of one session). Ranked are "
+            "decoders that were tested on the same trials, in the sessions that have most of them; the others follow.",
         )
 
 

@@ -38,7 +38,7 @@ def raster_panel(raster: Mapping[str, Any] | None, n_sessions: int) -> dict[str,
     if n_repeats < most:
         left_out.append(f"{most - n_repeats} of {most} repeats")
     if n_classes < len(sizes):
-        left_out.append(f"{len(sizes) - n_classes} of {len(sizes)} classes")
+        left_out.append(f"{len(sizes) - n_classes:,} of {len(sizes):,} classes")
     places = np.unique(np.linspace(0, len(sizes) - 1, n_classes).round().astype(int))
     units = [[unit[0], unit[1], unit[2] if len(unit) > 2 else None] for unit in raster["units"]]
     return {

@@ -31,7 +31,7 @@ def headline(record: RunRecord) -> dict[str, str]:
     question = f"Which {target} of {card['stimulus'] or 'the stimulus'} was shown?"
     table = record.per_session if record.over_sessions is None else record.over_sessions
     guessing = f"Chance, the share of the most frequent class, is {_percent(table['chance'].iloc[0])}.{_oracle(table)}"
-    ranked = table[is_competing(table)]
+    ranked = _ranked(record)
     sentences = {"question": question, "data": _data(record), "chance": guessing, "trust": _trust(record, len(ranked))}
     if ranked.empty:
         return {**sentences, "value": "", "share": "", "decoder": "", "how": ""}
@@ -50,20 +50,30 @@ def headline(record: RunRecord) -> dict[str, str]:
     }
 
 
+def _ranked(record: RunRecord) -> pd.DataFrame:
+    """Return the rows among which the best was picked, best first: no references; of one session where no mean is."""
+    table = record.per_session if record.over_sessions is None else record.over_sessions
+    ranked = table[is_competing(table)]
+    if record.over_sessions is None and not ranked.empty:
+        ranked = ranked[ranked["session"] == ranked["session"].iloc[0]]
+    return ranked
+
+
 def methods(record: RunRecord) -> list[str]:
     """Say how the numbers were found, a paragraph an entry."""
     seed = record.config.get("seed", 0)
-    n_rows = len(record.per_session[["decoder", "selection"]].drop_duplicates())
+    n_rows = len(_ranked(record))
+    picked = f"The best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. "
     return [
         f"Test trials: {_set_aside(record)} Everything that is fitted saw training trials only; a test trial was read "
         "once, to be scored.",
         *_context_and_drift(record.results),
         *_behaviour(record),
         *filter(None, (_constants(record.results), describe_search(record))),
-        f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} The "
-        f"best of {n_rows} rows was picked by its own test accuracy, which flatters it slightly. Chance is the share "
-        "of the most frequent class among all trials. The decoder 'chance' may score less: of balanced classes, the "
-        "one most frequent in training is rarer among the test trials.",
+        f"All rows of a session saw the same trials, bins, units and folds (seed {seed}). {_comparison(record)} "
+        f"{picked if n_rows > 1 else ''}Chance is the share of the most frequent class among all trials. The decoder "
+        "'chance' may score less: of balanced classes, the one most frequent in training is rarer among the test "
+        "trials.",
     ]
 
 

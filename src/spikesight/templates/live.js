@@ -14,16 +14,16 @@
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
   function sentence(state) {
-    const cells = state.kind === "connectivity" ? count(state.finished, "part", "parts") : state.total
-      ? `${Math.min(state.finished, state.total).toLocaleString("en")} of ${count(state.total, "cell", "cells")}`
-      : count(state.finished, "cell", "cells");
+    const done = state.kind === "connectivity" ? count(state.finished, "part", "parts") : state.total
+      ? `${Math.min(state.finished, state.total).toLocaleString("en")} of ${count(state.total, "fit", "fits")}`
+      : count(state.finished, "fit", "fits");
     const failed = state.failed ? `, ${state.failed.toLocaleString("en")} failed` : "";
     const waiting = state.total === null ? 0 : Math.max(0, state.total - state.finished - state.failed);
     if (state.phase === "waiting") return "Waiting for a run to begin in this directory.";
-    if (state.phase === "finished") return state.kind === "connectivity" ? "The estimate is over." : `The run is over${state.finished ? `: ${cells}${failed}` : ""}.`;
-    if (state.phase === "stopped") return `The run has stopped before its end: ${cells} so far${failed}. Start the same command again to go on.`;
-    if (state.total && state.finished + state.failed >= state.total) return `Running: ${cells}${failed}. The report is being written.`;
-    return `Running: ${cells} so far${failed}${waiting ? `, ${waiting.toLocaleString("en")} under way or waiting` : ""}.`;
+    if (state.phase === "finished") return state.kind === "connectivity" ? "The estimate is over." : `The run is over${state.finished ? `: ${done}${failed}` : ""}.`;
+    if (state.phase === "stopped") return `The run has stopped before its end: ${done} so far${failed}. Start the same command again to go on.`;
+    if (state.total && state.finished + state.failed >= state.total) return `Running: ${done}${failed}. The report is being written.`;
+    return `Running: ${done} so far${failed}${waiting ? `, ${waiting.toLocaleString("en")} under way or waiting` : ""}.`;
   }
 
   function curve(network) {
@@ -81,7 +81,7 @@
     }));
     const failures = at("failures");
     failures.hidden = state.failures.length === 0;
-    write(failures.querySelector("summary"), `${count(state.failed, "cell", "cells")} failed`);
+    write(failures.querySelector("summary"), `${count(state.failed, "fit", "fits")} failed`);
     failures.querySelector("ul").replaceChildren(...state.failures.map(({ cell, error }) => {
       const item = document.createElement("li");
       item.textContent = `${cell}: ${error}`;

@@ -1,7 +1,7 @@
 "use strict";
 // Spikes of single presentations, and the mean rate of each area.
 const spikes = (() => {
-  const { page, narrow, plain, short, areaColours, DASHES, BELOW, axis, draw, title } = tools;
+  const { page, narrow, whole, plain, short, areaColours, DASHES, BELOW, axis, draw, title } = tools;
   const { rule, palette } = page.theme;
   const SIDE_BY_SIDE = 4;
   const BIN = 20; // ms
@@ -82,7 +82,7 @@ const spikes = (() => {
     });
     article.querySelector('[data-told="raster"]').textContent = one
       ? `Shown: ${shown.map((own) => own.trials.length).reduce((a, b) => Math.max(a, b), 0)} presentations of unit ${one.id}, the first on top.`
-      : `Shown: ${kept.length} of ${units.length} units, ${{ area: "area by area", rate: "the most active on top", latency: "the earliest on top", depth: "the shallowest on top" }[asked.sort]}.`;
+      : `Shown: ${whole(kept.length)} of ${whole(units.length)} units, ${{ area: "area by area", rate: "the most active on top", latency: "the earliest on top", depth: "the shallowest on top" }[asked.sort]}.`;
     const part = article.querySelector('[data-part="class-rates"]');
     part.hidden = !alone;
     if (alone) drawClassRates(part.querySelector("[data-plot]"), raster, shown[0], one ? [one] : kept, colours);
@@ -102,7 +102,7 @@ const spikes = (() => {
         if (bin >= 0 && bin < size) counts[bin] += 1;
       }
       const rate = counts.map((n) => n / (own.length * shown.trials.length * BIN / 1000));
-      return [{ type: "scatter", mode: "lines", name: `${short(area, 24)} (${own.length})`, x: time, y: rate,
+      return [{ type: "scatter", mode: "lines", name: `${short(area, 24)} (${whole(own.length)})`, x: time, y: rate,
         line: { color: colour, width: 2, dash: DASHES[Math.floor(number / palette.length) % DASHES.length] },
         hovertext: rate.map((value, bin) => `<b>${plain(area)}</b>, ${time[bin].toFixed(0)} ms<br>${value.toFixed(1)} spikes/s`), hoverinfo: "text" }];
     });
@@ -129,7 +129,7 @@ const spikes = (() => {
     const traces = rates.areas.flatMap((own, at) => {
       const colour = palette[at % palette.length];
       const dash = DASHES[Math.floor(at / palette.length) % DASHES.length];
-      const name = `${short(own.area, 24)} (${own.n_units})`;
+      const name = `${short(own.area, 24)} (${whole(own.n_units)})`;
       return [
         { type: "scatter", mode: "lines", x: [...rates.time, ...rates.time.slice().reverse()], y: [...own.high, ...own.low.slice().reverse()],
           fill: "toself", fillcolor: colour + "22", line: { width: 0 }, hoverinfo: "skip", showlegend: false, legendgroup: String(at) },

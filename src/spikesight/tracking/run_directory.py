@@ -229,7 +229,7 @@ class RunDirectory:
         except OSError as error:
             raise RunDirectoryError(
                 f"cannot write to the run directory {self.path}: {error.strerror or error}. "
-                "Free some space or choose another output directory; finished cells are kept."
+                "Free some space or choose another output directory; finished fits are kept."
             ) from error
 
 
