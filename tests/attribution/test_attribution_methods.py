@@ -238,3 +238,8 @@ def test_what_has_no_gradient_is_told_what_to_use(name):
     decoder = quick(name, **({"members": ("lda",)} if name == "ensemble" else {})).fit(X, Y)
     with pytest.raises(DecoderError, match=r"has no gradient. Use shap .* permutation for any"):
         integrated_gradients(decoder, X, Y)
+
+
+def test_a_network_that_is_not_fitted_is_told():
+    with pytest.raises(DecoderError, match=r"expected a fitted decoder, this MLP is not. Call fit first"):
+        integrated_gradients(registry.make("mlp"), X, Y)

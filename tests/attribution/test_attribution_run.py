@@ -165,7 +165,17 @@ def test_without_a_name_the_best_decoder_of_the_leaderboard_is_taken(run, tmp_pa
 )
 def test_what_cannot_be_honoured_is_told_in_one_line(run, tmp_path, options, said):
     assert said in failed(run, *options, "--out", tmp_path / "found")
-    assert not (tmp_path / "found" / "summary.json").exists()
+    assert not (tmp_path / "found").exists()
+
+
+@pytest.mark.parametrize(("decoder", "method"), [("mlp", "shap"), ("svc-rbf", "integrated-gradients")])
+def test_a_method_that_does_not_suit_the_decoder_is_told_before_anything_is_read_or_made(
+    run, monkeypatch, decoder, method
+):
+    monkeypatch.setattr(source, "_read", lambda *_: pytest.fail("a session was read"))
+    before = sorted(run.rglob("*"))
+    assert "Use " in failed(run, "--decoder", decoder, "--method", method)
+    assert sorted(run.rglob("*")) == before
 
 
 def test_a_folder_that_is_no_run_and_a_source_that_is_gone_or_changed_are_told(run, tmp_path):

@@ -41,14 +41,14 @@ class GradientAttribution(NamedTuple):
 
 
 def check_network(decoder: Any) -> Any:
-    """Return the decoder if it is a network.
+    """Return the decoder, fitted or not, if it is a network.
 
     Raises
     ------
     DecoderError
         If it has no gradient; says which methods it can be asked for.
     """
-    if hasattr(decoder, "network_") and hasattr(decoder, "white"):
+    if hasattr(decoder, "white"):
         return decoder
     raise DecoderError(
         f"expected a decoder that is a network (mlp, lstm, gru, transformer, cnn, gcn, st-gat ...), got "
@@ -89,6 +89,8 @@ def integrated_gradients(
     Sundararajan, Taly and Yan (2017), "Axiomatic attribution for deep networks", ICML.
     """
     check_network(decoder)
+    if not hasattr(decoder, "network_"):
+        raise DecoderError(f"expected a fitted decoder, this {type(decoder).__name__} is not. Call fit first.")
     if not tolerance > 0 or most_steps < 1:
         raise ConfigError(f"expected tolerance above 0 and most_steps of 1 or more, got {tolerance!r}, {most_steps!r}.")
     rows, codes = known_trials(decoder, y)

@@ -21,7 +21,7 @@ from spikesight.attribution.files import (
 from spikesight.attribution.fold_rows import ABLATION, METHODS, PERMUTATION, unit_rows
 from spikesight.attribution.integrated_gradients import check_network
 from spikesight.attribution.shapley import check_linear
-from spikesight.attribution.source import RunSession, chosen_decoder, sessions_of
+from spikesight.attribution.source import RunSession, chosen_decoder, sessions_of, unfitted_decoder
 from spikesight.attribution.unit_table import FOLD_COLUMNS, unit_places, unit_table
 from spikesight.errors import ConfigError, UnknownNameError
 from spikesight.evaluation.fitting import FittedFold, given_to, seeded
@@ -106,6 +106,7 @@ def run_attribution(
     tell = progress if progress is not None else Silent()
     record = read_run(run)
     name, selection = chosen_decoder(record, decoder)
+    _check(method, unfitted_decoder(name))  # before anything is made or fitted
     asked = Asked(method, seeds, permutations, refit)
     recorded = {"run": str(Path(run).resolve()), "decoder": name, "selection": selection, **asked._asdict()}
     target = Path(out) if out is not None else record.path / ATTRIBUTION / f"{in_file_name(name)}-{method}"
@@ -149,7 +150,6 @@ def _session_rows(
             if not (directory.path / part).exists():
                 fitted = first if first is not None and not random else session.fit(fold, seed)
                 first = first or fitted
-                _check(asked.method, fitted.decoder)
                 changed = session.n_other_answers(fold, fitted) if seed == 0 else 0
                 rows = _fold_rows(session, asked, fold, seed, fitted).assign(other_answers=changed)
                 directory.write_table(part, rows)
@@ -161,6 +161,7 @@ def _session_rows(
 
 
 def _check(method: str, decoder: Any) -> None:
+    """Refuse a method that the decoder, fitted or not, does not allow."""
     if method == "shap":
         check_linear(decoder)
     if method == "integrated-gradients":
