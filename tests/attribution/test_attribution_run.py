@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import spikesight
 from example_connectivity import write_connectivity
 from fitted_state import state
+from jump_network import JumpDecoder
 from lab_counts import write_lab_counts
 from page_reading import markup_of
 from spikesight.attribution import source
@@ -24,6 +25,7 @@ from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_t
 from spikesight.cli import app
 from spikesight.data.counts import read_counts, write_counts
 from spikesight.errors import RunDirectoryError
+from spikesight.evaluation.fitting import FittedFold
 from spikesight.records.run_record import read_run
 from spikesight.reports.attribution import attribution_section
 from spikesight.reports.report import render
@@ -90,8 +92,31 @@ def test_a_row_per_unit_with_area_interval_and_p_value(run, decoder, method, tmp
     assert len(folds) == 12 * 3 * 2
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["decoder"], summary["method"], summary["other_answers"]) == (decoder, method, 0)
+    if method == "integrated-gradients":
+        assert summary["completeness_error"] == folds["completeness_error"].max() <= 0.01
+    else:
+        assert "completeness_error" not in summary
+        assert folds["completeness_error"].isna().all()
     assert (out / "figures" / "units-lab.png").stat().st_size > 5000
     assert not [file for file in out.rglob("*.tmp")]
+
+
+@pytest.mark.parametrize("jump", [0.004, 0.25])
+def test_values_that_do_not_add_up_to_the_score_are_told_and_summed_up(run, tmp_path, monkeypatch, jump):
+    """Every second fit has a jump in its score, which gradients do not see."""
+
+    def fit(self, fold, seed, units=None):
+        return FittedFold(JumpDecoder(self.problem.y, jump * (seed % 2)), None)
+
+    monkeypatch.setattr(RunSession, "fit", fit)
+    options = ("--decoder", "mlp", "--method", "integrated-gradients", "--seeds", 2, "--out", tmp_path / "found")
+    for done in (attributed(run, *options), attributed(run, *options)):  # the second one fits nothing
+        note = "in 3 of 6 fits the values of the units miss the score that they share out by more than 1%, at most by"
+        assert (note in done.stderr) == (jump > 0.01)
+        assert (f"{note} 25.0% of it (session lab, fold 0, seed 1, 256 points)" in done.stderr) == (jump > 0.01)
+        summary = json.loads((tmp_path / "found" / "summary.json").read_text())
+        assert summary["completeness_error"] == pytest.approx(jump, abs=1e-9)
+        assert summary["n_steps"] == (256 if jump > 0.01 else 16)
 
 
 @pytest.mark.parametrize("refit", [False, True])

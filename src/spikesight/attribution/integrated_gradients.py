@@ -12,6 +12,8 @@ from spikesight.errors import ConfigError, DecoderError
 
 FIRST_STEPS: Final = 16
 MOST_STEPS: Final = 256
+TOLERANCE: Final = 0.01
+"""Share of the differences in scores that values may miss."""
 _CHUNK: Final = 512
 """Points of paths that are differentiated at once."""
 
@@ -58,7 +60,7 @@ def check_network(decoder: Any) -> Any:
 
 
 def integrated_gradients(
-    decoder: Any, X: NDArray[Any], y: ArrayLike, *, tolerance: float = 0.01, most_steps: int = MOST_STEPS
+    decoder: Any, X: NDArray[Any], y: ArrayLike, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
 ) -> GradientAttribution:
     """Integrate the gradient of the score along the straight line from the mean training trial to each trial.
 
@@ -75,7 +77,7 @@ def integrated_gradients(
     tolerance
         Largest ``error`` that is taken.
     most_steps
-        Points of a path at most; the error is then what it is, and is told.
+        Points of a path at most; the error is then what it is, and ``error`` says it.
 
     Raises
     ------

@@ -18,8 +18,8 @@ from spikesight.attribution.files import (
     UNITS_TABLE,
     Q,
 )
-from spikesight.attribution.fold_rows import ABLATION, METHODS, PERMUTATION, unit_rows
-from spikesight.attribution.integrated_gradients import check_network
+from spikesight.attribution.fold_rows import ABLATION, GRADIENTS, METHODS, PERMUTATION, unit_rows
+from spikesight.attribution.integrated_gradients import TOLERANCE, check_network
 from spikesight.attribution.shapley import check_linear
 from spikesight.attribution.source import RunSession, chosen_decoder, sessions_of, unfitted_decoder
 from spikesight.attribution.unit_table import FOLD_COLUMNS, unit_places, unit_table
@@ -128,8 +128,24 @@ def run_attribution(
             tell.note(
                 f"the decoders answer {other} test trials otherwise than in the run: other code or other libraries"
             )
-        _write(directory, asked, recorded, pd.concat(tables, ignore_index=True), pd.concat(places), other)
+        rows = pd.concat(tables, ignore_index=True)
+        if method == GRADIENTS:
+            _tell_incomplete(rows, tell)
+        _write(directory, asked, recorded, rows, pd.concat(places), other)
     return target
+
+
+def _tell_incomplete(rows: pd.DataFrame, tell: Progress) -> None:
+    """Say where integrated gradients do not add up to the scores that they share out."""
+    fits = rows[["session", "fold", "seed", "completeness_error", "n_steps"]].drop_duplicates()
+    short = [fit for fit in fits.to_dict("records") if fit["completeness_error"] > TOLERANCE]
+    if short:
+        worst = max(short, key=lambda fit: float(fit["completeness_error"]))
+        tell.note(
+            f"in {len(short)} of {len(fits)} fits the values of the units miss the score that they share out by more "
+            f"than {TOLERANCE:.0%}, at most by {worst['completeness_error']:.1%} of it (session {worst['session']}, "
+            f"fold {worst['fold']}, seed {worst['seed']}, {worst['n_steps']} points): take the values as a ranking"
+        )
 
 
 def _count(tell: Progress, session: int, n_sessions: int, done: int, total: int) -> None:
@@ -164,7 +180,7 @@ def _check(method: str, decoder: Any) -> None:
     """Refuse a method that the decoder, fitted or not, does not allow."""
     if method == "shap":
         check_linear(decoder)
-    if method == "integrated-gradients":
+    if method == GRADIENTS:
         check_network(decoder)
 
 
@@ -253,6 +269,9 @@ def _write(
         summary["units"] = {name: len(own) for name, own in by_session}
         summary["carry"] = {name: int((own["q_value"] <= Q).sum()) for name, own in by_session}
         summary["measure"] = str(table["measure"].iloc[0])
+        if asked.method == GRADIENTS:
+            summary["completeness_error"] = float(rows["completeness_error"].max())
+            summary["n_steps"] = int(rows["n_steps"].max())
     for name, draw in _figures(asked.method, table):
         directory.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw))
     directory.write_json(SUMMARY, summary)
