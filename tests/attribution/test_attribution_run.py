@@ -18,6 +18,7 @@ from fitted_state import state
 from jump_network import JumpDecoder
 from lab_counts import write_lab_counts
 from page_reading import markup_of
+from planted_places import planted_trials
 from spikesight.attribution import source
 from spikesight.attribution.run import rank_units, run_attribution
 from spikesight.attribution.source import RunSession, sessions_of
@@ -225,6 +226,18 @@ def test_a_file_that_holds_another_session_than_the_run_decoded_is_told(run, tmp
     assert "decoded lab, which none of its files holds any more" in failed(
         run, "--decoder", "fa-lda", "--method", "shap", "--out", tmp_path / "found"
     )
+
+
+def test_a_folder_of_receptive_fields_or_of_an_attribution_is_told_for_what_it_is(run, tmp_path):
+    write_counts(planted_trials(), tmp_path / "patches.nc")
+    maps = tmp_path / "maps"
+    done = command("receptive-fields", tmp_path / "patches.nc", "--shuffles", 9, "--out", maps)
+    assert done.exit_code == 0, done.output
+    attributed(run, "--decoder", "fa-lda", "--method", "shap", "--seeds", 1, "--out", tmp_path / "units")
+    for folder, held in ((maps, "receptive fields"), (tmp_path / "units", "an attribution")):
+        said = failed(folder)
+        assert f"expected the run directory of a benchmark, {folder} is one of {held}." in said
+        assert "Give the --out of `spikesight benchmark` or `spikesight tune`." in said
 
 
 def test_counts_without_areas_are_attributed_without_them(tmp_path):
