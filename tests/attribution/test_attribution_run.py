@@ -228,6 +228,31 @@ def test_a_file_that_holds_another_session_than_the_run_decoded_is_told(run, tmp
     )
 
 
+@pytest.mark.parametrize(
+    ("labels", "gap", "said"),
+    [
+        (np.arange(30) % 4, 5, "its 10 training trials with a gap of 5 leave an inner fold without trials to learn"),
+        (
+            np.repeat([0, 1, 0, 1], 10),
+            2,
+            "its 18 training trials with a gap of 2 leave an inner fold that learns from one class",
+        ),
+        (np.repeat([0, 1, 2, 3] * 2, 6), 0, "leave an inner fold that is asked for classes it never learned"),
+    ],
+)
+def test_too_few_trials_to_rank_units_are_told_as_an_inner_fold_of_the_ranking(tmp_path, labels, gap, said):
+    rng = np.random.default_rng(0)
+    X = rng.poisson(3 + 2 * labels[:, None], (len(labels), 6)).astype(np.uint8)
+    np.savez(tmp_path / "lab.npz", X=X, y=labels, groups=np.zeros(len(labels), int))
+    options = ("--folds", 2, "--gap", gap, "--jobs", "1", "--decoders", "lda", "--selection", "default")
+    done = command("benchmark", tmp_path / "lab.npz", *options, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    error = failed(tmp_path / "run", "--decoder", "lda", "--method", "ablation", "--seeds", 1)
+    assert "ablation ranks units on an inner fold of the training trials of fold 0 of session lab, and" in error
+    assert said in error
+    assert "Run the benchmark with more trials, a shorter gap or another number of folds" in error
+
+
 def test_a_folder_of_receptive_fields_or_of_an_attribution_is_told_for_what_it_is(run, tmp_path):
     write_counts(planted_trials(), tmp_path / "patches.nc")
     maps = tmp_path / "maps"

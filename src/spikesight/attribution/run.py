@@ -245,6 +245,7 @@ def rank_units(session: RunSession, fold: int, seed: int) -> Any:
         gap=session.gap,
         detrending=problem.detrending,
         seed=seed,
+        of_fold=f"fold {fold} of session {problem.session}",
     )
 
 
