@@ -15,7 +15,11 @@ from planted_scenes import planted_scenes
 from spikesight.cli import app
 from spikesight.data.counts import write_counts
 from spikesight.errors import RunDirectoryError
+from spikesight.receptive_fields import run as receptive_fields_run
+from spikesight.receptive_fields.published import read_published
 from spikesight.records.receptive_fields_record import receptive_field_section
+
+HEADER = "unit_id,azimuth_rf,elevation_rf,p_value_rf,on_screen_rf\n"
 
 
 def run(*arguments: object) -> Any:
@@ -89,9 +93,12 @@ def test_patches_become_maps_a_table_and_figures(patches: Path, tmp_path: Path) 
 def test_images_become_maps_reconstructions_and_ranks(scenes: tuple[Path, Path], tmp_path: Path) -> None:
     counts, images = scenes
     out = tmp_path / "run"
-    done = run(counts, "--images", images, "--shuffles", 9, "--folds", 3, "--out", out)
+    (tmp_path / "units.csv").write_text(f"{HEADER}0,1,1,0,True\n")
+    options = ("--shuffles", 9, "--folds", 3, "--compare", tmp_path / "units.csv")
+    done = run(counts, "--images", images, *options, "--out", out)
     assert done.exit_code == 0, done.output
     assert "Reconstruction of 30 images, none seen in training" in done.stdout
+    assert "no centre is compared" in done.stderr
     assert "Retrieval among 10 images never seen in training" in done.stdout
     made = xr.load_dataset(out / "neural_images.nc", engine="h5netcdf")["image"]
     assert made["kind"].to_numpy().tolist() == ["shown", "neural-image", "ridge", "network"]
@@ -111,6 +118,46 @@ def test_a_section_of_another_folder_is_refused(tmp_path: Path) -> None:
         receptive_field_section(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("none.csv", None, "expected a table of published units, there is none at"),
+        ("none.truth.npz", None, "expected the truth of a simulated session, there is none at"),
+        ("units.csv", "unit_id,azimuth_rf\n3,1.0\n", "it lacks elevation_rf"),
+        ("units.csv", f"{HEADER}3,1,1,0,True\n3,1,1,0,True\n", "some unit_id come twice or more"),
+        ("units.csv", f"{HEADER}3,left,1,0,True\n", "azimuth_rf has something else"),
+        ("units.csv", f"{HEADER}3,1,1,0,maybe\n", "true or false in on_screen_rf"),
+        ("truth.truth.npz", "no archive", "truth.truth.npz"),
+    ],
+)
+def test_known_centres_are_refused_before_a_session_is_read(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str | None, said: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(receptive_fields_run, "load_source", lambda *_: pytest.fail("the session was read"))
+    assert said in failed(patches, "--compare", tmp_path / name, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_known_centres_of_other_units_are_refused_before_maps_are_made(
+    patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "units.csv").write_text(f"{HEADER}99,1,1,0,True\n")
+    monkeypatch.setattr(receptive_fields_run, "gabor_maps", lambda *_, **__: pytest.fail("maps were made"))
+    assert "none of 6 units is in the published table" in failed(
+        patches, "--compare", tmp_path / "units.csv", "--out", tmp_path / "out"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_published_unit_without_a_place_is_kept_and_is_not_on_the_screen(tmp_path: Path) -> None:
+    (tmp_path / "units.csv").write_text(f"{HEADER}3,1,1,0,True\n5,,,,\n7,2,2,0,False\n")
+    table = read_published(tmp_path / "units.csv")
+    assert table["on_screen_rf"].to_dict() == {3: True, 5: False, 7: False}
+    assert table["azimuth_rf"].isna().to_dict() == {3: False, 5: True, 7: False}
+
+
 def test_what_is_missing_is_named(patches: Path, scenes: tuple[Path, Path], tmp_path: Path) -> None:
     counts, images = scenes
     assert "does not hold the images. Give them with --images" in failed(counts)
@@ -119,13 +166,6 @@ def test_what_is_missing_is_named(patches: Path, scenes: tuple[Path, Path], tmp_
     assert "these are of drifting_gratings and do not" in failed(tmp_path / "gratings.nc")
     assert "there is nothing at" in failed(counts, "--images", tmp_path / "none.npz")
     assert "holds no trials of 'natural_scenes'. It holds: gabors" in failed(patches, "--stimulus", "natural_scenes")
-    assert "there is none at" in failed(patches, "--shuffles", 9, "--compare", tmp_path / "none.csv")
-    (tmp_path / "units.csv").write_text("unit_id,azimuth_rf\n3,1.0\n")
-    assert "it lacks elevation_rf" in failed(patches, "--shuffles", 9, "--compare", tmp_path / "units.csv")
-    (tmp_path / "units.csv").write_text("unit_id,azimuth_rf,elevation_rf,p_value_rf,on_screen_rf\n99,1,1,0,True\n")
-    assert "none of 6 units is in the published table" in failed(
-        patches, "--shuffles", 9, "--compare", tmp_path / "units.csv", "--out", tmp_path / "other"
-    )
     assert "expected two folds or more" in failed(patches, "--folds", 1)
     np.save(tmp_path / "few.npy", np.zeros((5, 8, 8)))
     assert "are not among the 5 images" in failed(counts, "--images", tmp_path / "few.npy", "--out", tmp_path / "few")
