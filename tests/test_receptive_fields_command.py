@@ -14,9 +14,11 @@ from planted_places import CENTRES, planted_trials
 from planted_scenes import planted_scenes
 from spikesight.cli import app
 from spikesight.data.counts import write_counts
-from spikesight.errors import RunDirectoryError
+from spikesight.data.images import read_images
+from spikesight.errors import DataError, RunDirectoryError
 from spikesight.receptive_fields import run as receptive_fields_run
 from spikesight.receptive_fields.published import read_published
+from spikesight.receptive_fields.scene_trials import doubt_of_numbers
 from spikesight.records.receptive_fields_record import receptive_field_section
 
 HEADER = "unit_id,azimuth_rf,elevation_rf,p_value_rf,on_screen_rf\n"
@@ -111,6 +113,54 @@ def test_images_become_maps_reconstructions_and_ranks(scenes: tuple[Path, Path],
     assert set(ranks["direction"]) == {"responses", "features"}
     drawn = sorted(file.name for file in (out / "figures").iterdir())
     assert drawn == ["contrast_maps.png", "neural_images.png", "receptive_fields.png", "retrieval.png"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "before", "said"),
+    [
+        (
+            slice(None),
+            1,
+            "taken as frames 0 to 30: 30 of 31 images are shown (not 30), the trials show 30 frames from 0 to",
+        ),
+        (slice(None), 0, None),
+        (slice(5), 0, "taken as frames 0 to 4: 5 of 5 images are shown, the trials show 30 frames from 0 to 29"),
+    ],
+)
+def test_images_without_numbers_are_told_where_they_are_not_just_the_frames_that_were_shown(
+    scenes: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: slice,
+    before: int,
+    said: str | None,
+) -> None:
+    counts, images = scenes
+    stack = np.load(images)["images"][kept]
+    np.save(tmp_path / "stack.npy", np.concatenate([np.zeros((before, *stack.shape[1:])), stack]))
+    np.savez(tmp_path / "numbered.npz", images=stack, frame=np.arange(len(stack)))
+
+    def stop(*_: object) -> None:
+        raise DataError("far enough")
+
+    monkeypatch.setattr(receptive_fields_run, "_from_images", stop)
+    told = failed(counts, "--images", tmp_path / "stack.npy", "--out", tmp_path / "run")
+    assert ("no frame numbers" in told) == (said is not None)
+    assert (said or "far enough") in told
+    assert "no frame numbers" not in failed(
+        counts, "--images", tmp_path / "numbered.npz", "--out", tmp_path / "numbered"
+    )
+
+
+def test_frames_that_begin_at_one_are_told_of_images_without_numbers(scenes: tuple[Path, Path]) -> None:
+    dataset = xr.load_dataset(scenes[0], engine="h5netcdf")
+    images = read_images(scenes[1])
+    images.attrs["is_numbered"] = False
+    shifted = dataset.assign_coords(frame=dataset["frame"] + 1)
+    assert doubt_of_numbers(dataset, images) == ""
+    assert "29 of 30 images are shown (not 0), the trials show 30 frames from 1 to 30." in doubt_of_numbers(
+        shifted, images
+    )
 
 
 def test_a_section_of_another_folder_is_refused(tmp_path: Path) -> None:

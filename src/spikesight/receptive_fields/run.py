@@ -24,7 +24,7 @@ from spikesight.receptive_fields.known_centres import KnownCentres, check_units,
 from spikesight.receptive_fields.published import agreement, compare_with_published
 from spikesight.receptive_fields.reconstruction import Reconstructions, reconstruct_images, summarise_reconstruction
 from spikesight.receptive_fields.retrieval import DIRECTIONS, retrieve_images, summarise_retrieval
-from spikesight.receptive_fields.scene_trials import SceneTrials, frames_of, scene_trials
+from spikesight.receptive_fields.scene_trials import SceneTrials, doubt_of_numbers, frames_of, scene_trials
 from spikesight.receptive_fields.scenes import scene_maps
 from spikesight.receptive_fields.significance import N_SHUFFLES
 from spikesight.receptive_fields.truth import compare_with_truth
@@ -120,6 +120,8 @@ def run_receptive_fields(question: Question, progress: Progress | None = None) -
     loaded = load_source(config.sources[0], config, tell)
     is_gabors = X_POSITION in loaded.dataset.coords or (stimulus or "").startswith("gabors")
     images = None if is_gabors else read_images(_images_of(question, loaded))
+    if images is not None and (doubt := doubt_of_numbers(loaded.dataset, images)):
+        tell.note(doubt)
     known = _comparable(known, loaded, images, tell)
     recorded = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(question).items()}
     recorded["file"] = without_secrets(str(question.file))
