@@ -120,7 +120,7 @@ def _folds_within(train: Rows, bounds: NDArray[np.intp], gap: int, what: str) ->
     except DataError as error:
         raise DataError(
             f"the strength of the prior is chosen on inner folds of the training trials, and the {len(train)} of "
-            f"{what} with a gap of {gap} leave one without trials to learn from. More trials of gabors are needed, or another "
+            f"{what} with a gap of {gap} leave one without trials to learn from. More trials are needed, or another "
             "number of folds."
         ) from error
 
