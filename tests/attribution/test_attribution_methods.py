@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jump_network import JumpDecoder
 from quick_decoders import quick
+from spikesight.attribution.fold_rows import unit_rows
 from spikesight.attribution.integrated_gradients import integrated_gradients
 from spikesight.attribution.permutation import permutation_importance, within_blocks
 from spikesight.attribution.shapley import _of_random_orders, shap_importance, shap_values
@@ -226,8 +228,24 @@ def test_few_points_leave_an_error_that_is_told():
     assert found.error > 1e-12
 
 
+@pytest.mark.parametrize(("jump", "n_steps"), [(0.0, 16), (0.004, 16), (0.05, 256), (0.4, 256)])
+def test_the_error_that_is_told_is_the_share_of_the_score_that_no_gradient_sees(jump, n_steps):
+    counts, labels = trials(n_classes=4)
+    decoder = JumpDecoder(labels, jump)
+    rows = unit_rows("integrated-gradients", decoder, counts, labels, BLOCKS, n_permutations=2, seed=0)
+    np.testing.assert_allclose(rows["completeness_error"], jump, atol=1e-9)
+    assert set(rows["n_steps"]) == {n_steps}
+    up = integrated_gradients(decoder, counts, labels).values[labels % 2 == 0]
+    np.testing.assert_allclose(up.sum(axis=(1, 2)), 1 - jump, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["lda", "svc-rbf", "ensemble"])
 def test_what_has_no_gradient_is_told_what_to_use(name):
     decoder = quick(name, **({"members": ("lda",)} if name == "ensemble" else {})).fit(X, Y)
     with pytest.raises(DecoderError, match=r"has no gradient. Use shap .* permutation for any"):
         integrated_gradients(decoder, X, Y)
+
+
+def test_a_network_that_is_not_fitted_is_told():
+    with pytest.raises(DecoderError, match=r"expected a fitted decoder, this MLP is not. Call fit first"):
+        integrated_gradients(registry.make("mlp"), X, Y)

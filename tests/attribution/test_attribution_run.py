@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 import spikesight
 from example_connectivity import write_connectivity
 from fitted_state import state
+from jump_network import JumpDecoder
 from lab_counts import write_lab_counts
 from page_reading import markup_of
+from planted_places import planted_trials
 from spikesight.attribution import source
 from spikesight.attribution.run import rank_units, run_attribution
 from spikesight.attribution.source import RunSession, sessions_of
@@ -24,6 +26,7 @@ from spikesight.attribution.unit_table import FOLD_COLUMNS, UNIT_COLUMNS, unit_t
 from spikesight.cli import app
 from spikesight.data.counts import read_counts, write_counts
 from spikesight.errors import RunDirectoryError
+from spikesight.evaluation.fitting import FittedFold
 from spikesight.records.run_record import read_run
 from spikesight.reports.attribution import attribution_section
 from spikesight.reports.report import render
@@ -90,8 +93,31 @@ def test_a_row_per_unit_with_area_interval_and_p_value(run, decoder, method, tmp
     assert len(folds) == 12 * 3 * 2
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["decoder"], summary["method"], summary["other_answers"]) == (decoder, method, 0)
+    if method == "integrated-gradients":
+        assert summary["completeness_error"] == folds["completeness_error"].max() <= 0.01
+    else:
+        assert "completeness_error" not in summary
+        assert folds["completeness_error"].isna().all()
     assert (out / "figures" / "units-lab.png").stat().st_size > 5000
     assert not [file for file in out.rglob("*.tmp")]
+
+
+@pytest.mark.parametrize("jump", [0.004, 0.25])
+def test_values_that_do_not_add_up_to_the_score_are_told_and_summed_up(run, tmp_path, monkeypatch, jump):
+    """Every second fit has a jump in its score, which gradients do not see."""
+
+    def fit(self, fold, seed, units=None):
+        return FittedFold(JumpDecoder(self.problem.y, jump * (seed % 2)), None)
+
+    monkeypatch.setattr(RunSession, "fit", fit)
+    options = ("--decoder", "mlp", "--method", "integrated-gradients", "--seeds", 2, "--out", tmp_path / "found")
+    for done in (attributed(run, *options), attributed(run, *options)):  # the second one fits nothing
+        note = "in 3 of 6 fits the values of the units miss the score that they share out by more than 1%, at most by"
+        assert (note in done.stderr) == (jump > 0.01)
+        assert (f"{note} 25.0% of it (session lab, fold 0, seed 1, 256 points)" in done.stderr) == (jump > 0.01)
+        summary = json.loads((tmp_path / "found" / "summary.json").read_text())
+        assert summary["completeness_error"] == pytest.approx(jump, abs=1e-9)
+        assert summary["n_steps"] == (256 if jump > 0.01 else 16)
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -165,7 +191,17 @@ def test_without_a_name_the_best_decoder_of_the_leaderboard_is_taken(run, tmp_pa
 )
 def test_what_cannot_be_honoured_is_told_in_one_line(run, tmp_path, options, said):
     assert said in failed(run, *options, "--out", tmp_path / "found")
-    assert not (tmp_path / "found" / "summary.json").exists()
+    assert not (tmp_path / "found").exists()
+
+
+@pytest.mark.parametrize(("decoder", "method"), [("mlp", "shap"), ("svc-rbf", "integrated-gradients")])
+def test_a_method_that_does_not_suit_the_decoder_is_told_before_anything_is_read_or_made(
+    run, monkeypatch, decoder, method
+):
+    monkeypatch.setattr(source, "_read", lambda *_: pytest.fail("a session was read"))
+    before = sorted(run.rglob("*"))
+    assert "Use " in failed(run, "--decoder", decoder, "--method", method)
+    assert sorted(run.rglob("*")) == before
 
 
 def test_a_folder_that_is_no_run_and_a_source_that_is_gone_or_changed_are_told(run, tmp_path):
@@ -190,6 +226,43 @@ def test_a_file_that_holds_another_session_than_the_run_decoded_is_told(run, tmp
     assert "decoded lab, which none of its files holds any more" in failed(
         run, "--decoder", "fa-lda", "--method", "shap", "--out", tmp_path / "found"
     )
+
+
+@pytest.mark.parametrize(
+    ("labels", "gap", "said"),
+    [
+        (np.arange(30) % 4, 5, "its 10 training trials with a gap of 5 leave an inner fold without trials to learn"),
+        (
+            np.repeat([0, 1, 0, 1], 10),
+            2,
+            "its 18 training trials with a gap of 2 leave an inner fold that learns from one class",
+        ),
+        (np.repeat([0, 1, 2, 3] * 2, 6), 0, "leave an inner fold that is asked for classes it never learned"),
+    ],
+)
+def test_too_few_trials_to_rank_units_are_told_as_an_inner_fold_of_the_ranking(tmp_path, labels, gap, said):
+    rng = np.random.default_rng(0)
+    X = rng.poisson(3 + 2 * labels[:, None], (len(labels), 6)).astype(np.uint8)
+    np.savez(tmp_path / "lab.npz", X=X, y=labels, groups=np.zeros(len(labels), int))
+    options = ("--folds", 2, "--gap", gap, "--jobs", "1", "--decoders", "lda", "--selection", "default")
+    done = command("benchmark", tmp_path / "lab.npz", *options, "--out", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    error = failed(tmp_path / "run", "--decoder", "lda", "--method", "ablation", "--seeds", 1)
+    assert "ablation ranks units on an inner fold of the training trials of fold 0 of session lab, and" in error
+    assert said in error
+    assert "Run the benchmark with more trials, a shorter gap or another number of folds" in error
+
+
+def test_a_folder_of_receptive_fields_or_of_an_attribution_is_told_for_what_it_is(run, tmp_path):
+    write_counts(planted_trials(), tmp_path / "patches.nc")
+    maps = tmp_path / "maps"
+    done = command("receptive-fields", tmp_path / "patches.nc", "--shuffles", 9, "--out", maps)
+    assert done.exit_code == 0, done.output
+    attributed(run, "--decoder", "fa-lda", "--method", "shap", "--seeds", 1, "--out", tmp_path / "units")
+    for folder, held in ((maps, "receptive fields"), (tmp_path / "units", "an attribution")):
+        said = failed(folder)
+        assert f"expected the run directory of a benchmark, {folder} is one of {held}." in said
+        assert "Give the --out of `spikesight benchmark` or `spikesight tune`." in said
 
 
 def test_counts_without_areas_are_attributed_without_them(tmp_path):

@@ -42,6 +42,7 @@ def test_a_stack_in_npy_is_numbered_from_0(tmp_path: Path) -> None:
     assert images.dtype == np.float32
     np.testing.assert_array_equal(images.to_numpy(), STACK)
     assert images["frame"].to_numpy().tolist() == [0, 1, 2, 3, 4]
+    assert images.attrs["is_numbered"] is False
 
 
 def test_an_npz_gives_its_numbers_and_images_come_in_their_order(tmp_path: Path) -> None:
@@ -49,6 +50,7 @@ def test_an_npz_gives_its_numbers_and_images_come_in_their_order(tmp_path: Path)
     images = read_images(tmp_path / "stack.npz")
     assert images["frame"].to_numpy().tolist() == [0, 2, 4, 7, 9]
     np.testing.assert_array_equal(images.sel(frame=9), STACK[2])
+    assert images.attrs["is_numbered"] is True
 
 
 def test_whole_numbers_are_scaled_and_colour_is_made_grey(tmp_path: Path) -> None:

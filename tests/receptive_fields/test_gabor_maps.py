@@ -150,6 +150,19 @@ def test_other_stimuli_unknown_priors_and_single_presentations_are_refused() -> 
         gabor_maps(dataset, n_shuffles=0)
 
 
+def test_too_few_trials_for_inner_folds_are_told_as_such() -> None:
+    dataset = planted_trials(n_repeats=13)
+    near = ((abs(dataset["x_position"] - 5) < 6) & (abs(dataset["y_position"] - 5) < 6)).to_numpy()
+    few = dataset.isel(trial=near)
+    start = 0.25 * np.arange(few.sizes["trial"])
+    few = few.assign_coords(start_time=("trial", start), stop_time=("trial", start + 0.25))
+    with pytest.raises(
+        DataError, match=r"inner folds of the training trials, and the \d+ of fold \d of 3 with a gap of 10"
+    ):
+        gabor_maps(few, n_splits=3, n_shuffles=1)
+    assert gabor_maps(few, n_splits=3, gap=2, n_shuffles=1).attrs["n_trials"] == 52
+
+
 def test_values_that_are_not_finite_and_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="expected finite"):
         fit_regression(np.full((3, 2), np.nan), np.zeros((3, 1)), [], strengths=(1.0,))

@@ -12,7 +12,8 @@ from spikesight.attribution.permutation import permutation_importance
 from spikesight.attribution.shapley import shap_importance
 from spikesight.attribution.true_class import known_trials, log_scores, measure_of, of_true_class
 from spikesight.decoders.base import LinearDecoder
-from spikesight.evaluation.fitting import inner_trials
+from spikesight.errors import DataError
+from spikesight.evaluation.fitting import InnerFold, inner_trials
 from spikesight.preprocessing import anscombe, counts_of_roots
 from spikesight.splits import Rows
 
@@ -67,6 +68,7 @@ def inner_importance(
     gap: int,
     detrending: Any,
     seed: int,
+    of_fold: str = "the fold",
 ) -> NDArray[np.float64]:
     """Rank units by trials of the training rows alone: fitted to some of them, asked of others.
 
@@ -84,12 +86,23 @@ def inner_importance(
         As of `spikesight.evaluation.fitting.fit_fold`.
     seed
         Of permutations.
+    of_fold
+        What errors call the fold whose training rows these are.
 
     Returns
     -------
     ndarray of shape (n_units,)
+
+    Raises
+    ------
+    DataError
+        If the training rows are too few to be cut into inner folds, or those of one inner fold tell no classes apart.
     """
-    fold = next(iter(inner_trials(X, y, groups, train, gap=gap, detrending=detrending)))
+    try:
+        fold = next(iter(inner_trials(X, y, groups, train, gap=gap, detrending=detrending)))
+    except DataError as error:
+        raise _cannot_rank(of_fold, len(train), gap, "leave an inner fold without trials to learn from") from error
+    _check_classes(fold, of_fold, len(train), gap)
     decoder = fit(fold.counts, fold.labels)
     one_block = np.zeros(len(fold.answers), np.intp)
     if isinstance(decoder, LinearDecoder):
@@ -99,6 +112,23 @@ def inner_importance(
         return np.asarray(found.values.sum(axis=1).mean(axis=0))
     permuted = permutation_importance(decoder, fold.held_out, fold.answers, one_block, n_permutations=2, seed=seed)
     return np.asarray(permuted.lost.mean(axis=0))
+
+
+def _check_classes(fold: InnerFold, of_fold: str, n_train: int, gap: int) -> None:
+    """Refuse an inner fold of which nothing can be learned or asked."""
+    if len(np.unique(fold.labels)) < 2:
+        raise _cannot_rank(of_fold, n_train, gap, "leave an inner fold that learns from one class alone")
+    if not np.isin(fold.answers, fold.labels).any():
+        raise _cannot_rank(of_fold, n_train, gap, "leave an inner fold that is asked for classes it never learned")
+
+
+def _cannot_rank(of_fold: str, n_train: int, gap: int, what: str) -> DataError:
+    """Say why there is no ranking, and what makes one: fewer folds need not, as each has fewer training trials."""
+    return DataError(
+        f"ablation ranks units on an inner fold of the training trials of {of_fold}, and its {n_train} training trials "
+        f"with a gap of {gap} {what}. Run the benchmark with more trials, a shorter gap or another number of folds; "
+        "--method permutation ranks nothing first."
+    )
 
 
 def removals(

@@ -17,6 +17,8 @@ GRADIENTS: Final = "integrated-gradients"
 ABLATION: Final = "ablation"
 METHODS: Final = (PERMUTATION, SHAP, GRADIENTS, ABLATION)
 SCORE: Final = "score of the true class"
+_NO_PATH: Final = {"completeness_error": np.nan, "n_steps": 0}
+"""What a method other than integrated gradients has of these."""
 
 
 def unit_rows(
@@ -39,7 +41,7 @@ def unit_rows(
     -------
     pandas.DataFrame
         One row per unit, in the order of ``X``: ``measure, importance, accuracy_lost, magnitude, expected, deviation,
-        n_draws, n_test`` (see `spikesight.attribution.unit_table`).
+        n_draws, n_test, completeness_error, n_steps`` (see `spikesight.attribution.unit_table`).
 
     Raises
     ------
@@ -51,12 +53,12 @@ def unit_rows(
         spread = lost.lost.std(axis=0, ddof=1) if n_permutations > 1 else np.nan
         found = {"measure": lost.measure, "importance": lost.lost.mean(axis=0), "deviation": spread}
         found |= {"accuracy_lost": lost.lost_accuracy.mean(axis=0), "magnitude": np.nan, "expected": 0.0}
-        return pd.DataFrame({**found, "n_draws": n_permutations, "n_test": lost.n_trials})
+        return pd.DataFrame({**found, "n_draws": n_permutations, "n_test": lost.n_trials, **_NO_PATH})
     if method == SHAP:
         shap = shap_importance(decoder, X, y, blocks)
         found = {"measure": SCORE, "importance": shap.toward_true, "magnitude": shap.magnitude}
         found |= {"expected": shap.expected, "deviation": shap.deviation, "accuracy_lost": np.nan}
-        return pd.DataFrame({**found, "n_draws": 0, "n_test": shap.n_trials})
+        return pd.DataFrame({**found, "n_draws": 0, "n_test": shap.n_trials, **_NO_PATH})
     gradients = integrated_gradients(decoder, X, y)
     values = gradients.values.sum(axis=1)
     # Values of a unit that tells nothing add up to 0 over classes, not over trials: one that speaks for the frequent
@@ -68,7 +70,8 @@ def unit_rows(
     found = {"measure": SCORE, "importance": importance, "magnitude": np.abs(values).mean(axis=0)}
     found |= {"expected": importance - balanced.mean(axis=0), "accuracy_lost": np.nan}
     found["deviation"] = means.std(axis=0, ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
-    return pd.DataFrame({**found, "n_draws": len(means), "n_test": len(values)})
+    path = {"completeness_error": gradients.error, "n_steps": gradients.n_steps}
+    return pd.DataFrame({**found, "n_draws": len(means), "n_test": len(values), **path})
 
 
 def _class_weights(labels: NDArray[Any]) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from spikesight.errors import ConfigError, DecoderError
 
 FIRST_STEPS: Final = 16
 MOST_STEPS: Final = 256
+TOLERANCE: Final = 0.01
+"""Share of the differences in scores that values may miss."""
 _CHUNK: Final = 512
 """Points of paths that are differentiated at once."""
 
@@ -41,14 +43,14 @@ class GradientAttribution(NamedTuple):
 
 
 def check_network(decoder: Any) -> Any:
-    """Return the decoder if it is a network.
+    """Return the decoder, fitted or not, if it is a network.
 
     Raises
     ------
     DecoderError
         If it has no gradient; says which methods it can be asked for.
     """
-    if hasattr(decoder, "network_") and hasattr(decoder, "white"):
+    if hasattr(decoder, "white"):
         return decoder
     raise DecoderError(
         f"expected a decoder that is a network (mlp, lstm, gru, transformer, cnn, gcn, st-gat ...), got "
@@ -58,7 +60,7 @@ def check_network(decoder: Any) -> Any:
 
 
 def integrated_gradients(
-    decoder: Any, X: NDArray[Any], y: ArrayLike, *, tolerance: float = 0.01, most_steps: int = MOST_STEPS
+    decoder: Any, X: NDArray[Any], y: ArrayLike, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS
 ) -> GradientAttribution:
     """Integrate the gradient of the score along the straight line from the mean training trial to each trial.
 
@@ -75,7 +77,7 @@ def integrated_gradients(
     tolerance
         Largest ``error`` that is taken.
     most_steps
-        Points of a path at most; the error is then what it is, and is told.
+        Points of a path at most; the error is then what it is, and ``error`` says it.
 
     Raises
     ------
@@ -89,6 +91,8 @@ def integrated_gradients(
     Sundararajan, Taly and Yan (2017), "Axiomatic attribution for deep networks", ICML.
     """
     check_network(decoder)
+    if not hasattr(decoder, "network_"):
+        raise DecoderError(f"expected a fitted decoder, this {type(decoder).__name__} is not. Call fit first.")
     if not tolerance > 0 or most_steps < 1:
         raise ConfigError(f"expected tolerance above 0 and most_steps of 1 or more, got {tolerance!r}, {most_steps!r}.")
     rows, codes = known_trials(decoder, y)

@@ -18,10 +18,10 @@ from spikesight.attribution.files import (
     UNITS_TABLE,
     Q,
 )
-from spikesight.attribution.fold_rows import ABLATION, METHODS, PERMUTATION, unit_rows
-from spikesight.attribution.integrated_gradients import check_network
+from spikesight.attribution.fold_rows import ABLATION, GRADIENTS, METHODS, PERMUTATION, unit_rows
+from spikesight.attribution.integrated_gradients import TOLERANCE, check_network
 from spikesight.attribution.shapley import check_linear
-from spikesight.attribution.source import RunSession, chosen_decoder, sessions_of
+from spikesight.attribution.source import RunSession, chosen_decoder, sessions_of, unfitted_decoder
 from spikesight.attribution.unit_table import FOLD_COLUMNS, unit_places, unit_table
 from spikesight.errors import ConfigError, UnknownNameError
 from spikesight.evaluation.fitting import FittedFold, given_to, seeded
@@ -106,6 +106,7 @@ def run_attribution(
     tell = progress if progress is not None else Silent()
     record = read_run(run)
     name, selection = chosen_decoder(record, decoder)
+    _check(method, unfitted_decoder(name))  # before anything is made or fitted
     asked = Asked(method, seeds, permutations, refit)
     recorded = {"run": str(Path(run).resolve()), "decoder": name, "selection": selection, **asked._asdict()}
     target = Path(out) if out is not None else record.path / ATTRIBUTION / f"{in_file_name(name)}-{method}"
@@ -127,8 +128,24 @@ def run_attribution(
             tell.note(
                 f"the decoders answer {other} test trials otherwise than in the run: other code or other libraries"
             )
-        _write(directory, asked, recorded, pd.concat(tables, ignore_index=True), pd.concat(places), other)
+        rows = pd.concat(tables, ignore_index=True)
+        if method == GRADIENTS:
+            _tell_incomplete(rows, tell)
+        _write(directory, asked, recorded, rows, pd.concat(places), other)
     return target
+
+
+def _tell_incomplete(rows: pd.DataFrame, tell: Progress) -> None:
+    """Say where integrated gradients do not add up to the scores that they share out."""
+    fits = rows[["session", "fold", "seed", "completeness_error", "n_steps"]].drop_duplicates()
+    short = [fit for fit in fits.to_dict("records") if fit["completeness_error"] > TOLERANCE]
+    if short:
+        worst = max(short, key=lambda fit: float(fit["completeness_error"]))
+        tell.note(
+            f"in {len(short)} of {len(fits)} fits the values of the units miss the score that they share out by more "
+            f"than {TOLERANCE:.0%}, at most by {worst['completeness_error']:.1%} of it (session {worst['session']}, "
+            f"fold {worst['fold']}, seed {worst['seed']}, {worst['n_steps']} points): take the values as a ranking"
+        )
 
 
 def _count(tell: Progress, session: int, n_sessions: int, done: int, total: int) -> None:
@@ -149,7 +166,6 @@ def _session_rows(
             if not (directory.path / part).exists():
                 fitted = first if first is not None and not random else session.fit(fold, seed)
                 first = first or fitted
-                _check(asked.method, fitted.decoder)
                 changed = session.n_other_answers(fold, fitted) if seed == 0 else 0
                 rows = _fold_rows(session, asked, fold, seed, fitted).assign(other_answers=changed)
                 directory.write_table(part, rows)
@@ -161,9 +177,10 @@ def _session_rows(
 
 
 def _check(method: str, decoder: Any) -> None:
+    """Refuse a method that the decoder, fitted or not, does not allow."""
     if method == "shap":
         check_linear(decoder)
-    if method == "integrated-gradients":
+    if method == GRADIENTS:
         check_network(decoder)
 
 
@@ -228,6 +245,7 @@ def rank_units(session: RunSession, fold: int, seed: int) -> Any:
         gap=session.gap,
         detrending=problem.detrending,
         seed=seed,
+        of_fold=f"fold {fold} of session {problem.session}",
     )
 
 
@@ -252,6 +270,9 @@ def _write(
         summary["units"] = {name: len(own) for name, own in by_session}
         summary["carry"] = {name: int((own["q_value"] <= Q).sum()) for name, own in by_session}
         summary["measure"] = str(table["measure"].iloc[0])
+        if asked.method == GRADIENTS:
+            summary["completeness_error"] = float(rows["completeness_error"].max())
+            summary["n_steps"] = int(rows["n_steps"].max())
     for name, draw in _figures(asked.method, table):
         directory.write_file(f"{FIGURES}/{name}.png", partial(draw_png, draw))
     directory.write_json(SUMMARY, summary)

@@ -34,7 +34,7 @@ class ShapImportance(NamedTuple):
 
 
 def check_linear(decoder: Any) -> LinearDecoder:
-    """Return the decoder if its scores are linear.
+    """Return the decoder, fitted or not, if its scores are linear.
 
     Raises
     ------

@@ -59,7 +59,7 @@ class RunSession:
         """Make the decoder with the constants that it had in a fold of the run: those chosen on its training trials."""
         row = self.results.set_index("fold").loc[fold]
         name = str(row["decoder"])
-        return Contender(name, DEFAULT, with_constants(_unfitted(name), json.loads(str(row["params"]))))
+        return Contender(name, DEFAULT, with_constants(unfitted_decoder(name), json.loads(str(row["params"]))))
 
     def fit(self, fold: int, seed: int, units: NDArray[np.intp] | None = None) -> FittedFold:
         """Give the fitted decoder of a fold: the stored one, or fitted again to its training rows.
@@ -97,7 +97,7 @@ class RunSession:
 
     def is_random(self) -> bool:
         """Whether another seed makes another decoder."""
-        known = _unfitted(str(self.results["decoder"].iloc[0])).get_params()
+        known = unfitted_decoder(str(self.results["decoder"].iloc[0])).get_params()
         return any(name.rpartition("__")[2] == "random_state" for name in known)
 
     def n_other_answers(self, fold: int, fitted: FittedFold) -> int:
@@ -215,8 +215,14 @@ def _same_folds(problem: Problem, splitter: Splitter, predictions: pd.DataFrame,
     return folds
 
 
-def _unfitted(name: str) -> Any:
-    """Make a decoder by its name in a leaderboard."""
+def unfitted_decoder(name: str) -> Any:
+    """Make a decoder by its name in a leaderboard.
+
+    Raises
+    ------
+    ConfigError
+        If its encoder was named by a path.
+    """
     encoder, behind, decoder = name.rpartition(BEHIND)
     if not behind:
         return registry.make(name)

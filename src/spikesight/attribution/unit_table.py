@@ -13,11 +13,11 @@ from spikesight.attribution.fold_rows import GRADIENTS
 KEY: Final = ("session", "decoder", "method", "unit")
 FOLD_COLUMNS: Final = (
     "session", "decoder", "method", "fold", "seed", "unit", "measure", "importance", "accuracy_lost", "magnitude",
-    "expected", "deviation", "n_draws", "n_test",
+    "expected", "deviation", "n_draws", "n_test", "completeness_error", "n_steps",
 )  # fmt: skip
 """One row per unit, fold and seed. ``expected`` and ``deviation``: of the importance if the unit told nothing;
 ``n_draws``: permutations that the deviation was measured with, or runs of trials by integrated gradients (0: it is
-exact)."""
+exact). ``completeness_error`` and ``n_steps``: of integrated gradients, the same for all units of a fold and seed."""
 UNIT_COLUMNS: Final = (
     *KEY, "area", "depth", "measure", "importance", "low", "high", "seed_deviation", "accuracy_lost", "magnitude",
     "p_value", "q_value", "n_folds", "n_seeds", "n_test",

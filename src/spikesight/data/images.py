@@ -28,6 +28,8 @@ ELEVATION: Final = "elevation"
 PICTURES: Final = (".png", ".tif", ".tiff")
 PICTURE_FORMATS: Final = ("PNG", "TIFF")
 """What is read whatever a file is called: readers of other formats start programs (PostScript) or are seldom tested."""
+IS_NUMBERED: Final = "is_numbered"
+"""Attribute of images: whether their numbers were in the file or its names; else they are 0, 1, ..."""
 STACKS: Final = ("images", "scenes", "frames")
 """Arrays of an ``.npz`` that are looked for before any other one of three dimensions."""
 WHAT_IS_ONE: Final = (
@@ -58,7 +60,8 @@ def read_images(path: str | os.PathLike[str]) -> xr.DataArray:
     xarray.DataArray
         float32, dims ``(frame, row, column)``, ascending coordinate ``frame``: the number by which presentations name
         an image, as in the file or in the names of files, else 0, 1, ... Whole numbers are scaled to 0 (black) to 1
-        (white) by the range of their type; fractions stay as they are.
+        (white) by the range of their type; fractions stay as they are. The attribute ``is_numbered`` says whether the
+        numbers were there.
 
     Raises
     ------
@@ -228,9 +231,8 @@ def _as_images(values: NDArray[Any], frames: NDArray[Any] | None, path: Path) ->
         raise FileFormatError(f"{path}: expected finite values; {int((~np.isfinite(grey)).sum())} are NaN or infinite.")
     order = np.argsort(numbers, kind="stable")
     ordered = grey if (order == np.arange(len(order))).all() else grey[order]
-    return xr.DataArray(
-        ordered, dims=DIMS, coords={FRAME: unique.astype(np.int64)}, name="image", attrs={"source": str(path)}
-    )
+    attrs = {"source": str(path), IS_NUMBERED: frames is not None}
+    return xr.DataArray(ordered, dims=DIMS, coords={FRAME: unique.astype(np.int64)}, name="image", attrs=attrs)
 
 
 def _grey(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -13,13 +13,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spikesight.data.timeline import stretches
-from spikesight.errors import StimulusNotFoundError, TooFewRepeatsError
+from spikesight.errors import DataError, StimulusNotFoundError, TooFewRepeatsError
 from spikesight.receptive_fields.centres import centres_of_maps
 from spikesight.receptive_fields.cosine_prior import cosine_prior
 from spikesight.receptive_fields.regression import correlate_columns, fit_regression
 from spikesight.receptive_fields.significance import N_SHUFFLES, permutation_p_values
 from spikesight.schema import AREA, BLOCK, SPIKE_COUNTS, START, STOP, TIME, TRIAL, UNIT
-from spikesight.splits import BlockKFold, Rows, inner_folds
+from spikesight.splits import BlockKFold, Fold, Rows, inner_folds
 from spikesight.tracking.progress import Progress, Silent
 
 Floats = NDArray[np.float64]
@@ -92,12 +92,13 @@ def gabor_maps(
     progress = progress or Silent()
     predicted = np.zeros_like(counts)
     for fold, (train, test) in enumerate(BlockKFold(n_splits, gap).split(predictors, groups=blocks, stretches=bounds)):
-        fitted = fit_regression(predictors[train], counts[train], inner_folds(train, bounds, gap))
+        inner = _folds_within(train, bounds, gap, f"fold {fold} of {n_splits}")
+        fitted = fit_regression(predictors[train], counts[train], inner)
         # Each fold's own mean is taken away: a drift between folds is not what the map predicts.
         predicted[test] = fitted.predict(predictors[test]) - fitted.predict(predictors[train]).mean(0)
         progress.advance(TASK, fold + 1, n_splits + 2)
     everything: Rows = np.arange(len(counts), dtype=np.intp)
-    fitted = fit_regression(predictors, counts, inner_folds(everything, bounds, gap))
+    fitted = fit_regression(predictors, counts, _folds_within(everything, bounds, gap, "all trials"))
     maps = belief.to_maps(fitted.weights.T) + fitted.intercept[:, None, None]
     progress.advance(TASK, n_splits + 1, n_splits + 2)
     p_values = permutation_p_values(counts, places, blocks, n_shuffles=n_shuffles, seed=seed)
@@ -110,6 +111,18 @@ def gabor_maps(
     }
     attrs = {"prior": prior, "n_splits": n_splits, "gap": gap, "n_shuffles": n_shuffles, "seed": seed}
     return _as_dataset(dataset, shown, maps, means, along_unit, {"n_trials": len(counts), **attrs})
+
+
+def _folds_within(train: Rows, bounds: NDArray[np.intp], gap: int, what: str) -> list[Fold]:
+    """Cut training rows into the folds on which strengths are chosen. Raises DataError if they are too few."""
+    try:
+        return inner_folds(train, bounds, gap)
+    except DataError as error:
+        raise DataError(
+            f"the strength of the prior is chosen on inner folds of the training trials, and the {len(train)} of "
+            f"{what} with a gap of {gap} leave one without trials to learn from. More trials are needed, or another "
+            "number of folds."
+        ) from error
 
 
 def _as_dataset(

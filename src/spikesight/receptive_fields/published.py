@@ -38,7 +38,7 @@ def read_published(path: Path) -> pd.DataFrame:
     Raises
     ------
     FileFormatError
-        If there is no such file, it cannot be read, lacks a column or has a unit twice.
+        If there is no such file, it cannot be read, lacks a column, has text in one or has a unit twice.
     """
     if not path.is_file():
         raise FileFormatError(f"expected a table of published units, there is none at {path}. Check the path.")
@@ -55,7 +55,32 @@ def read_published(path: Path) -> pd.DataFrame:
         )
     if table[ids[0]].duplicated().any():
         raise FileFormatError(f"expected one row for each unit in {path}, some {ids[0]} come twice or more.")
+    wrong = [name for name in COLUMNS[:-1] if table[name].dtype.kind not in "biuf"]
+    wrong += [COLUMNS[-1]] * (not table[COLUMNS[-1]].dropna().isin([True, False]).all())
+    if wrong:
+        raise FileFormatError(
+            f"expected numbers in {', '.join(COLUMNS[:-1])} and true or false in {COLUMNS[-1]} of {path}, "
+            f"{', '.join(wrong)} has something else."
+        )
+    table = table.assign(**{COLUMNS[-1]: table[COLUMNS[-1]].isin([True])})
     return table.set_index(table[ids[0]].rename("unit"))[list(COLUMNS)]
+
+
+def published_places(published: pd.DataFrame, unit_ids: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell which units are in a published table, (n_units,).
+
+    Raises
+    ------
+    UnitIdsError
+        If none is.
+    """
+    known = np.isin(unit_ids, published.index.to_numpy())
+    if not known.any():
+        raise UnitIdsError(
+            f"none of {len(unit_ids)} units is in the published table of {len(published)} units. Give that of "
+            "this session."
+        )
+    return known
 
 
 def compare_with_published(maps: xr.Dataset, published: pd.DataFrame) -> pd.DataFrame:
@@ -80,9 +105,7 @@ def compare_with_published(maps: xr.Dataset, published: pd.DataFrame) -> pd.Data
         If no unit is in both.
     """
     ids = maps[UNIT].to_numpy()
-    known = np.isin(ids, published.index.to_numpy())
-    if not known.any():
-        raise UnitIdsError(f"none of {len(ids)} units is in the published table of {len(published)} units.")
+    known = published_places(published, ids)
     theirs = published.loc[ids[known]]
     own = maps["centre_x"].to_numpy()[known]
     sure = theirs["on_screen_rf"].to_numpy(bool) & (theirs["p_value_rf"].to_numpy(float).round(6) < SURE)

@@ -12,18 +12,19 @@ import pandas as pd
 import xarray as xr
 
 from spikesight.config import load_config
-from spikesight.data.images import read_images
+from spikesight.data.images import AZIMUTH, ELEVATION, read_images
 from spikesight.data.location import identity
-from spikesight.data.simulation.truth import SUFFIX, GroundTruth, truth_path
+from spikesight.data.simulation.truth import GroundTruth, truth_path
 from spikesight.errors import ConfigError, StimulusNotFoundError
 from spikesight.evaluation.sources import LoadedSource, load_source
 from spikesight.figures.saving import draw_png
 from spikesight.places import Place, as_place, holds_counts, stem_of, without_secrets
 from spikesight.receptive_fields.gabors import X_POSITION, gabor_maps
-from spikesight.receptive_fields.published import agreement, compare_with_published, read_published
+from spikesight.receptive_fields.known_centres import KnownCentres, check_units, read_known
+from spikesight.receptive_fields.published import agreement, compare_with_published
 from spikesight.receptive_fields.reconstruction import Reconstructions, reconstruct_images, summarise_reconstruction
 from spikesight.receptive_fields.retrieval import DIRECTIONS, retrieve_images, summarise_retrieval
-from spikesight.receptive_fields.scene_trials import SceneTrials, frames_of, scene_trials
+from spikesight.receptive_fields.scene_trials import SceneTrials, doubt_of_numbers, frames_of, scene_trials
 from spikesight.receptive_fields.scenes import scene_maps
 from spikesight.receptive_fields.significance import N_SHUFFLES
 from spikesight.receptive_fields.truth import compare_with_truth
@@ -111,6 +112,7 @@ def run_receptive_fields(question: Question, progress: Progress | None = None) -
             f"{question.shuffles} and {question.seed}."
         )
     tell = progress if progress is not None else Silent()
+    known = None if question.compare is None else read_known(question.compare)
     place = as_place(question.file)
     stimulus = question.stimulus or (None if holds_counts(place) else "gabors")
     asked = {"sources": [place], "stimulus": stimulus, "areas": question.areas, "quality": question.quality}
@@ -118,6 +120,9 @@ def run_receptive_fields(question: Question, progress: Progress | None = None) -
     loaded = load_source(config.sources[0], config, tell)
     is_gabors = X_POSITION in loaded.dataset.coords or (stimulus or "").startswith("gabors")
     images = None if is_gabors else read_images(_images_of(question, loaded))
+    if images is not None and (doubt := doubt_of_numbers(loaded.dataset, images)):
+        tell.note(doubt)
+    known = _comparable(known, loaded, images, tell)
     recorded = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(question).items()}
     recorded["file"] = without_secrets(str(question.file))
     recorded.pop("out")
@@ -130,7 +135,7 @@ def run_receptive_fields(question: Question, progress: Progress | None = None) -
             found: dict[str, Any] = {}
         else:
             maps, found = _from_images(run, question, loaded, images, tell)
-        units, compared = _compare(maps, question, loaded)
+        units, compared = _compare(maps, known, question.seed)
         run.write_file(MAPS, lambda file: _write_dataset(maps, file))
         run.write_table(UNITS, units.reset_index())
         for name, draw in _unit_figures(maps, units, compared).items():
@@ -200,28 +205,40 @@ def _stack(trials: SceneTrials, made: Reconstructions) -> xr.DataArray:
     )
 
 
-def _compare(maps: xr.Dataset, question: Question, loaded: LoadedSource) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _comparable(
+    known: KnownCentres | None, loaded: LoadedSource, images: xr.DataArray | None, tell: Progress
+) -> KnownCentres | None:
+    """Return what is known of the units: what was given, or the truth beside the file; None without degrees."""
+    if images is not None and not {AZIMUTH, ELEVATION} <= set(images.coords):
+        if known is not None:
+            tell.note("the images do not say how many degrees their pixels are, so no centre is compared")
+        return None
+    if known is None and loaded.path is not None and truth_path(loaded.path).is_file():
+        known = read_known(truth_path(loaded.path))
+    if known is not None:
+        check_units(known, loaded.dataset[UNIT].to_numpy())
+    return known
+
+
+def _compare(maps: xr.Dataset, known: KnownCentres | None, seed: int) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Make the table of units, and put what is known of them beside it."""
     columns = {str(name): values.to_numpy() for name, values in maps.data_vars.items() if values.dims == (UNIT,)}
     area = maps[AREA].to_numpy().astype(str) if AREA in maps.coords else ""
     units = pd.DataFrame({AREA: area, **columns}, index=pd.Index(maps[UNIT].to_numpy(), name="unit"))
-    path = question.compare
-    if path is None and loaded.path is not None and truth_path(loaded.path).is_file():
-        path = truth_path(loaded.path)
-    if path is None or maps["x"].attrs.get("units") != "degrees":
+    if known is None:
         return units, {}
-    if path.name.endswith(SUFFIX):
-        units = units.join(compare_with_truth(maps, GroundTruth.load(path)))
+    if isinstance(known, GroundTruth):
+        units = units.join(compare_with_truth(maps, known))
         kept, reference = units[_is_mapped(units, maps)], "true"
     else:
-        units = units.join(compare_with_published(maps, read_published(path)))
+        units = units.join(compare_with_published(maps, known))
         kept, reference = units[units["is_sure"].fillna(False).astype(bool)], "published"
     pairs = {name: (kept[f"centre_{axis}"], kept[f"{reference}_{axis}"]) for name, axis in
              (("azimuth", "x"), ("elevation", "y"))}  # fmt: skip
     result: dict[str, Any] = {"reference": reference}
     for name, (ours, theirs) in pairs.items():
         both = (ours.notna() & theirs.notna()).to_numpy()
-        result[name] = agreement(ours.to_numpy(float)[both], theirs.to_numpy(float)[both], seed=question.seed)
+        result[name] = agreement(ours.to_numpy(float)[both], theirs.to_numpy(float)[both], seed=seed)
     for column in ("map_r", "contrast_map_r"):
         if column in units:
             result[column] = {"median": float(units[column].median()), "best": float(units[column].max())}

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from spikesight.data.images import AZIMUTH, ELEVATION, FRAME
+from spikesight.data.images import AZIMUTH, ELEVATION, FRAME, IS_NUMBERED
 from spikesight.errors import DataError, StimulusNotFoundError, TooFewRepeatsError
 from spikesight.schema import BLOCK, SPIKE_COUNTS, TARGET, TRIAL, UNIT
 
@@ -131,6 +131,31 @@ def frames_of(dataset: xr.Dataset) -> NDArray[np.int64]:
             "Choose --stimulus natural_scenes."
         )
     return np.where(np.isfinite(values), values, -1).astype(np.int64)
+
+
+def doubt_of_numbers(dataset: xr.Dataset, images: xr.DataArray) -> str:
+    """Say how images that have no numbers were counted, where they are not just the frames that are shown; else "".
+
+    Parameters
+    ----------
+    dataset, images
+        As for `scene_trials`.
+    """
+    if images.attrs.get(IS_NUMBERED, True):
+        return ""
+    shown, counted = np.unique(frames_of(dataset)), images[FRAME].to_numpy()
+    shown = shown[shown >= 0]
+    if np.array_equal(shown, counted) or not len(shown):
+        return ""
+    unseen = np.setdiff1d(counted, shown)
+    listed = ", ".join(str(number) for number in unseen[:5]) + (" ..." if len(unseen) > 5 else "")
+    which = f" (not {listed})" if len(unseen) else ""
+    return (
+        f"the images have no frame numbers and are taken as frames 0 to {len(counted) - 1}: "
+        f"{len(counted) - len(unseen)} of {len(counted)} images are shown{which}, the trials show "
+        f"{len(shown)} frames from {shown[0]} to {shown[-1]}. If they are numbered otherwise, give an .npz stack with "
+        f"their numbers as {FRAME!r}"
+    )
 
 
 def _check_distinct(images: xr.DataArray) -> None:

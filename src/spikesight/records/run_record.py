@@ -19,8 +19,9 @@ SESSIONS: Final = "sessions.json"
 REFERENCE: Final = "reference"
 BENCHMARKS: Final = "`spikesight benchmark` or `spikesight tune`"
 """Commands that leave what `read_run` reads."""
-_OF_OTHER_COMMANDS: Final = {"source": "a connectivity estimate", "run": "an attribution", "file": "receptive fields"}
-"""A key that only the config of such a run directory has, and what that holds; a benchmark has ``sources``."""
+_OF_OTHER_COMMANDS: Final = {"run": "an attribution", "file": "receptive fields", "source": "a connectivity estimate"}
+"""A key of the config of such a run directory, and what that holds; the first that is there says it, since receptive
+fields have a ``source``, too. A benchmark has ``sources`` and none of these."""
 
 
 @dataclass(frozen=True, eq=False)
