@@ -30,7 +30,7 @@ notebooks: $(STAMP)     ## run the scripts of examples/ and keep them as noteboo
 	$(BIN)/python examples/make_notebooks.py
 
 test: $(STAMP)          ## the test suite (under 12 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 -m "not slow and not allensdk and not hebo"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not allensdk and not hebo"
 
 test-slow: $(STAMP) test-allensdk test-hebo    ## scale, oracles, AllenSDK, HEBO
 	$(BIN)/python -m pytest -n 2 -m slow
