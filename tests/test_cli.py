@@ -404,6 +404,7 @@ def test_demo_ends_with_a_leaderboard_and_a_report_and_can_be_run_again(tmp_path
     assert second.stdout == first.stdout
 
 
+@pytest.mark.slow
 def test_a_request_to_terminate_leaves_no_worker_behind(tmp_path: Path) -> None:
     counts = write_lab_counts(tmp_path / "lab.npz", n_trials=3000, n_units=100, n_classes=60)
     command = [

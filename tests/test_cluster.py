@@ -76,6 +76,7 @@ def test_a_local_ray_gives_workers_one_thread_and_the_modules_of_the_driver_and_
     assert _gone(worker)
 
 
+@pytest.mark.slow
 def test_workers_of_a_local_ray_have_the_priority_of_the_driver_or_the_one_that_was_asked_for(monkeypatch):
     def niceness():
         return os.nice(0)

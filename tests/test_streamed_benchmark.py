@@ -275,7 +275,14 @@ def test_a_signature_is_in_no_record_of_connectivity(bucket: FaultServer, tmp_pa
     assert [file for file in kept if b"1f2e3d" in file.read_bytes()] == []
 
 
-@pytest.mark.parametrize("n_answers", [3, 6, 10], ids=["first bytes", "structure", "spikes"])
+@pytest.mark.parametrize(
+    "n_answers",
+    [
+        pytest.param(3, id="first bytes", marks=pytest.mark.slow),
+        pytest.param(6, id="structure", marks=pytest.mark.slow),
+        pytest.param(10, id="spikes"),
+    ],
+)
 def test_ctrl_c_does_not_wait_for_a_server_that_has_gone_silent(
     bucket: FaultServer, tmp_path: Path, n_answers: int
 ) -> None:
@@ -399,7 +406,9 @@ def test_sessions_are_asked_for_by_a_stimulus() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["inspect", "bin", "connectivity", "predict"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "bin", *(pytest.param(name, marks=pytest.mark.slow) for name in ("connectivity", "predict"))]
+)
 def test_every_command_that_asks_a_file_takes_a_public_session(
     bucket: FaultServer, files: list[Path], tmp_path: Path, command: str
 ) -> None:

@@ -42,6 +42,7 @@ def test_transformer_keeps_the_contract_of_scikit_learn(estimator, check):
 
 
 @pytest.mark.skipif(scipy.__version__.startswith(("1.12.", "1.13.")), reason="scikit-learn asks for scipy 1.14 there")
+@pytest.mark.slow
 def test_checks_that_need_scipys_array_api_are_kept_too():
     """scikit-learn skips them unless this is set before scipy is imported."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "array_api_input", __file__]

@@ -429,6 +429,7 @@ def test_thread_count_follows_numba_num_threads(monkeypatch):
     assert count_spikes(*ragged([0.5], [0.7]), np.array([[0.0, 1.0]])).ravel().tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_kernels_stay_within_their_arrays(tmp_path):
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [

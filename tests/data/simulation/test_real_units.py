@@ -18,6 +18,7 @@ from spikesight.data.simulation.real_units import (
 )
 
 LIMIT = 0.25
+pytestmark = pytest.mark.slow  # a session of full length takes half a minute
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,6 @@ def test_quartiles_are_within_a_quarter_of_the_real_ones(metrics, name):
     assert np.abs(deviation).max() < LIMIT
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_quartiles_hold_for_other_seeds(seed):
     metrics = cortical_metrics(simulate_session("scenes", seed, n_units=600))
